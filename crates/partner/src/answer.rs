@@ -1,0 +1,348 @@
+//! What a partner's answer means (OES wire §8, Q15 and Q16): pure functions of status and body.
+
+use reqwest::StatusCode;
+use serde::de::DeserializeOwned;
+use wire::partner_call::{
+    ConnectRequest, ConnectResponse, ErrorResponse, MovementKind, MovementRequest,
+    MovementResponse, MovementStatus, StatusResponse, Subject,
+};
+
+/// The most characters of a partner's text that are kept.
+const TEXT_MAX: usize = 500;
+
+/// What came of H1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectAnswer {
+    /// The partner has made the connection.
+    Accepted {
+        /// Its name for the connection; not empty.
+        partners_connection_id: String,
+        /// Its name for the client; not empty.
+        partners_client_id: String,
+    },
+    /// The partner does not want it.
+    Rejected {
+        /// Why, in the partner's words: at most 500 characters of one line.
+        reason: String,
+    },
+    /// Nothing is known; the same call may be repeated.
+    Unknown {
+        /// What went wrong, for the operator.
+        error: String,
+    },
+}
+
+/// What came of H2 or H5.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReserveAnswer {
+    /// The partner holds it; an asynchronous partner has only taken the request.
+    Accepted {
+        /// Its name for the movement, if it told one.
+        partner_external_id: Option<String>,
+    },
+    /// The partner does not want it.
+    Rejected {
+        /// Why, in the partner's words: at most 500 characters of one line.
+        reason: String,
+    },
+    /// The partner may hold it or not: its status has to be asked.
+    Unknown {
+        /// What went wrong, for the operator.
+        error: String,
+    },
+}
+
+/// What came of H8.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatusAnswer {
+    /// Taken, not decided: the partner is asynchronous.
+    Pending,
+    /// Accepted and held.
+    Reserved {
+        /// The partner's name for the movement, if it told one.
+        partner_external_id: Option<String>,
+    },
+    /// Credited or debited.
+    Cleared,
+    /// Dropped.
+    Released,
+    /// Refused.
+    Rejected {
+        /// Why, in the partner's words: at most 500 characters of one line.
+        reason: String,
+    },
+    /// The partner has never heard of it.
+    NotKnown,
+    /// Nothing is known.
+    Unknown {
+        /// What went wrong, for the operator.
+        error: String,
+    },
+}
+
+/// What came of H3, H4, H6 or H7.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TellAnswer {
+    /// The partner knows.
+    Acknowledged,
+    /// It may not know; it has to be told again.
+    Unknown {
+        /// What went wrong, for the operator.
+        error: String,
+    },
+}
+
+/// What came back over the wire.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Vec<u8>,
+}
+
+/// An answer that is no "yes".
+enum No {
+    Rejected(String),
+    Unknown(String),
+}
+
+pub(crate) fn read_connect(
+    request: &ConnectRequest,
+    reply: Result<Reply, String>,
+) -> ConnectAnswer {
+    // Partners may quote what they were sent.
+    let scrub = |mut text: String| {
+        for secret in request.key.secrets().filter(|secret| !secret.is_empty()) {
+            text = text.replace(secret, "[secret]");
+        }
+        text
+    };
+    match connected(request, reply) {
+        Ok((partners_connection_id, partners_client_id)) => ConnectAnswer::Accepted {
+            partners_connection_id,
+            partners_client_id,
+        },
+        Err(No::Rejected(reason)) => ConnectAnswer::Rejected {
+            reason: one_line(&scrub(reason)),
+        },
+        Err(No::Unknown(error)) => ConnectAnswer::Unknown {
+            error: scrub(error),
+        },
+    }
+}
+
+fn connected(
+    request: &ConnectRequest,
+    reply: Result<Reply, String>,
+) -> Result<(String, String), No> {
+    let response: ConnectResponse = business_answer(reply)?;
+    let echoes = [
+        ("clientId", differs(response.client_id, request.client_id)),
+        (
+            "connectionId",
+            differs(response.connection_id, request.connection_id),
+        ),
+    ];
+    same(&echoes)?;
+    if let Some(reason) = said(response.reject_reason) {
+        return Err(No::Rejected(reason));
+    }
+    let missing = |name| No::Unknown(format!("answered 200 without {name}"));
+    Ok((
+        said(response.partners_connection_id).ok_or_else(|| missing("partnersConnectionId"))?,
+        said(response.partners_client_id).ok_or_else(|| missing("partnersClientId"))?,
+    ))
+}
+
+pub(crate) fn read_reserve(
+    request: &MovementRequest,
+    reply: Result<Reply, String>,
+) -> ReserveAnswer {
+    let answer = business_answer(reply).and_then(|response: MovementResponse| {
+        check_movement(request, &response)?;
+        match said(response.reject_reason) {
+            Some(reason) => Err(No::Rejected(reason)),
+            None => Ok(said(match request.subject.kind() {
+                MovementKind::Allocation => response.partners_allocation_id,
+                MovementKind::Deallocation => response.partners_deallocation_id,
+            })),
+        }
+    });
+    match answer {
+        Ok(partner_external_id) => ReserveAnswer::Accepted {
+            partner_external_id,
+        },
+        Err(No::Rejected(reason)) => ReserveAnswer::Rejected {
+            reason: one_line(&reason),
+        },
+        Err(No::Unknown(error)) => ReserveAnswer::Unknown { error },
+    }
+}
+
+pub(crate) fn read_tell(request: &MovementRequest, reply: Result<Reply, String>) -> TellAnswer {
+    let answer = business_answer(reply).and_then(|response: MovementResponse| {
+        check_movement(request, &response)?;
+        match said(response.reject_reason) {
+            Some(reason) => Err(No::Rejected(reason)),
+            None => Ok(()),
+        }
+    });
+    match answer {
+        Ok(()) => TellAnswer::Acknowledged,
+        // Our commit has decided; there is nothing left to refuse.
+        Err(No::Rejected(reason)) => TellAnswer::Unknown {
+            error: format!("the partner refuses what it is told: {}", one_line(&reason)),
+        },
+        Err(No::Unknown(error)) => TellAnswer::Unknown { error },
+    }
+}
+
+pub(crate) fn read_status(request: &MovementRequest, reply: Result<Reply, String>) -> StatusAnswer {
+    if let Ok(Reply { status, body }) = &reply
+        && *status == StatusCode::NOT_FOUND
+        && serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|json| json.is_object())
+    {
+        return StatusAnswer::NotKnown;
+    }
+    let answer = business_answer(reply).and_then(|response: StatusResponse| {
+        let echoes = [
+            ("id", response.id != request.subject.id()),
+            ("type", differs(response.kind, request.subject.kind())),
+            ("amount", amount_differs(request, response.amount.as_ref())),
+        ];
+        same(&echoes).map(|()| response)
+    });
+    match answer {
+        Ok(response) => match response.status {
+            MovementStatus::Pending => StatusAnswer::Pending,
+            MovementStatus::Reserved => StatusAnswer::Reserved {
+                partner_external_id: said(match request.subject.kind() {
+                    MovementKind::Allocation => response.partners_allocation_id,
+                    MovementKind::Deallocation => response.partners_deallocation_id,
+                }),
+            },
+            MovementStatus::Cleared => StatusAnswer::Cleared,
+            MovementStatus::Released => StatusAnswer::Released,
+            MovementStatus::Rejected => StatusAnswer::Rejected {
+                reason: said(response.reject_reason)
+                    .map_or_else(|| "no reason given".to_owned(), |reason| one_line(&reason)),
+            },
+        },
+        // A question cannot be rejected; the movement may well be held.
+        Err(No::Rejected(reason)) => StatusAnswer::Unknown {
+            error: format!(
+                "the partner does not tell the status: {}",
+                one_line(&reason)
+            ),
+        },
+        Err(No::Unknown(error)) => StatusAnswer::Unknown { error },
+    }
+}
+
+/// The body of a 200, or what else was said.
+fn business_answer<T: DeserializeOwned>(reply: Result<Reply, String>) -> Result<T, No> {
+    let Reply { status, body } = reply.map_err(No::Unknown)?;
+    if status == StatusCode::OK {
+        // Nothing of the body is quoted: the decoder would show values.
+        return serde_json::from_slice(&body).map_err(|error| {
+            No::Unknown(format!(
+                "answered 200 with a body that is not the expected JSON (line {}, column {})",
+                error.line(),
+                error.column()
+            ))
+        });
+    }
+    let said = error_text(&body);
+    let explanation = match status.as_u16() {
+        401 => "it does not accept our signature: key, audience or clock are misconfigured",
+        403 => "it does not let us in: the integration is misconfigured",
+        404 => "it does not know this route or subject: the routes may be misconfigured",
+        408 | 425 | 429 => "it wants the call later",
+        409 => {
+            "it knows this id with other content or in another state: the status has to be asked"
+        }
+        300..=399 => "redirects are not followed",
+        400..=499 => match said {
+            Some(reason) => return Err(No::Rejected(reason)),
+            None => "without a readable reason",
+        },
+        500..=599 => "it failed",
+        _ => "only 200 is an answer",
+    };
+    let quoted = said.map(|text| format!("; it said: {}", one_line(&text)));
+    Err(No::Unknown(format!(
+        "answered {}: {explanation}{}",
+        status.as_u16(),
+        quoted.unwrap_or_default()
+    )))
+}
+
+fn error_text(body: &[u8]) -> Option<String> {
+    let response: ErrorResponse = serde_json::from_slice(body).ok()?;
+    said(response.error).or_else(|| said(response.reject_reason))
+}
+
+fn check_movement(request: &MovementRequest, response: &MovementResponse) -> Result<(), No> {
+    let (own, other) = match request.subject {
+        Subject::Allocation(_) => (response.allocation_id, response.deallocation_id),
+        Subject::Deallocation(_) => (response.deallocation_id, response.allocation_id),
+    };
+    same(&[
+        ("id", differs(own, request.subject.id())),
+        ("kind", other.is_some()),
+        ("amount", amount_differs(request, response.amount.as_ref())),
+        ("clientId", differs(response.client_id, request.client_id)),
+        (
+            "connectionId",
+            differs(response.connection_id, request.connection_id),
+        ),
+        (
+            "partnersConnectionId",
+            differs(
+                response.partners_connection_id.as_ref(),
+                &request.partners_connection_id,
+            ),
+        ),
+        (
+            "partnersClientId",
+            differs(
+                response.partners_client_id.as_ref(),
+                &request.partners_client_id,
+            ),
+        ),
+    ])
+}
+
+/// Whether something that need not be repeated is repeated wrongly.
+fn differs<T: PartialEq>(repeated: Option<T>, asked: T) -> bool {
+    repeated.is_some_and(|repeated| repeated != asked)
+}
+
+fn amount_differs(
+    request: &MovementRequest,
+    repeated: Option<&wire::partner_call::CallAmount>,
+) -> bool {
+    repeated.is_some_and(|repeated| !repeated.is_same_as(&request.amount))
+}
+
+fn same(echoes: &[(&str, bool)]) -> Result<(), No> {
+    match echoes.iter().find(|(_, differs)| *differs) {
+        Some((name, _)) => Err(No::Unknown(format!(
+            "answered 200 for something else: its {name} is not the one that was asked about"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// A text that says something.
+fn said(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.trim().is_empty())
+}
+
+/// A partner's text as it is shown to people: bounded, and without control characters.
+fn one_line(text: &str) -> String {
+    text.trim()
+        .chars()
+        .take(TEXT_MAX)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}

@@ -1,0 +1,242 @@
+//! The caller: one signed and bounded HTTP exchange per call.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ledger::Timestamp;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Method, redirect};
+use serde::Serialize;
+use url::{Host, Url};
+use uuid::Uuid;
+use wire::partner_call::{ConnectRequest, MovementRequest};
+use wire::partner_jwt::{Claims, JwtSigner, LIFETIME_MAX_S, body_sha256};
+
+use crate::answer::{
+    ConnectAnswer, Reply, ReserveAnswer, StatusAnswer, TellAnswer, read_connect, read_reserve,
+    read_status, read_tell,
+};
+use crate::endpoint::{Call, Ending, Endpoint};
+use crate::policy::{Policy, PolicyRefusal};
+
+/// Who we say that we are, in `iss`.
+const ISSUER: &str = "tidelock";
+
+/// The most bytes of an answer that are read.
+const RESPONSE_MAX: usize = 64 * 1024;
+
+/// The most time until a connection stands; the whole call has the limit of its configuration.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The most HTTP clients that are kept. There is one for each set of allowed networks with and
+/// without TLS, so this is far beyond what an installation has.
+const CLIENTS_MAX: usize = 256;
+
+/// Calls partners. Meant to be shared; connections are kept and used again.
+pub struct PartnerCaller {
+    signers: HashMap<String, JwtSigner>,
+    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    clients: Mutex<HashMap<Policy, Client>>,
+}
+
+impl PartnerCaller {
+    /// A caller with the keys that configurations name by `jwt_key_id`, and the clock of the
+    /// process, which dates the signatures.
+    #[must_use]
+    pub fn new(
+        signers: HashMap<String, JwtSigner>,
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            signers,
+            clock: Box::new(clock),
+            clients: Mutex::default(),
+        }
+    }
+
+    /// H1: asks the partner to accept a connection.
+    pub async fn connect(&self, endpoint: &Endpoint, request: &ConnectRequest) -> ConnectAnswer {
+        let reply = self.post(endpoint, Call::Connect, request).await;
+        read_connect(request, reply)
+    }
+
+    /// H2 or H5: asks the partner to reserve a movement.
+    pub async fn reserve(&self, endpoint: &Endpoint, request: &MovementRequest) -> ReserveAnswer {
+        let reply = self
+            .post(endpoint, Call::Reserve(request.subject), request)
+            .await;
+        read_reserve(request, reply)
+    }
+
+    /// H8: asks how far a movement has come. The request is the one that was, or would have been,
+    /// made; a partner that knows the id with another amount is not believed.
+    pub async fn status(&self, endpoint: &Endpoint, request: &MovementRequest) -> StatusAnswer {
+        let call = Call::Status(request.subject);
+        let reply = self.exchange(endpoint, Method::GET, call, Vec::new()).await;
+        read_status(request, reply)
+    }
+
+    /// H3, H4, H6 or H7: tells the partner how a movement ended.
+    pub async fn tell(
+        &self,
+        endpoint: &Endpoint,
+        ending: Ending,
+        request: &MovementRequest,
+    ) -> TellAnswer {
+        let call = Call::Tell(request.subject, ending);
+        let reply = match body_of(request) {
+            Ok(body) => self.exchange(endpoint, Method::PUT, call, body).await,
+            Err(error) => Err(error),
+        };
+        read_tell(request, reply)
+    }
+
+    async fn post(
+        &self,
+        endpoint: &Endpoint,
+        call: Call,
+        request: &impl Serialize,
+    ) -> Result<Reply, String> {
+        let body = body_of(request)?;
+        self.exchange(endpoint, Method::POST, call, body).await
+    }
+
+    /// One attempt, with everything in it bounded by the endpoint's time limit.
+    async fn exchange(
+        &self,
+        endpoint: &Endpoint,
+        method: Method,
+        call: Call,
+        body: Vec<u8>,
+    ) -> Result<Reply, String> {
+        let attempt = self.attempt(endpoint, method, endpoint.url(call), body);
+        tokio::time::timeout(endpoint.timeout, attempt)
+            .await
+            .unwrap_or_else(|_| {
+                Err(format!(
+                    "no answer within {} ms",
+                    endpoint.timeout.as_millis()
+                ))
+            })
+    }
+
+    async fn attempt(
+        &self,
+        endpoint: &Endpoint,
+        method: Method,
+        url: Url,
+        body: Vec<u8>,
+    ) -> Result<Reply, String> {
+        // The client asks its resolver, and so the policy, only for names.
+        let literal = match url.host() {
+            Some(Host::Ipv4(address)) => Some(address.into()),
+            Some(Host::Ipv6(address)) => Some(address.into()),
+            Some(Host::Domain(_)) | None => None,
+        };
+        if let Some(address) = literal {
+            let checked = endpoint.policy.check(address);
+            checked.map_err(|refusal| refusal.to_string())?;
+        }
+        let token = self.token(endpoint, &method, &url, &body)?;
+        let mut request = self
+            .client(&endpoint.policy)?
+            .request(method, url)
+            .header(&endpoint.signature_header, token)
+            .header(ACCEPT, "application/json");
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
+        }
+        let mut response = request.send().await.map_err(describe)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(describe)? {
+            if body.len() + chunk.len() > RESPONSE_MAX {
+                return Err(format!(
+                    "answered {} with more than {RESPONSE_MAX} bytes",
+                    response.status().as_u16()
+                ));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Reply {
+            status: response.status(),
+            body,
+        })
+    }
+
+    /// The token that makes this very call ours (OES wire §4.5).
+    fn token(
+        &self,
+        endpoint: &Endpoint,
+        method: &Method,
+        url: &Url,
+        body: &[u8],
+    ) -> Result<HeaderValue, String> {
+        let signer = self
+            .signers
+            .get(&endpoint.jwt_key_id)
+            .ok_or_else(|| format!("there is no signing key {}", endpoint.jwt_key_id))?;
+        let iat = (self.clock)().0.div_euclid(1_000_000);
+        let path = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            aud: endpoint.partner_id.to_string(),
+            iat,
+            exp: iat.saturating_add(LIFETIME_MAX_S),
+            jti: Uuid::new_v4().to_string(),
+            method: method.as_str().to_owned(),
+            path,
+            body_sha256: body_sha256(body),
+        };
+        let token = signer.sign(&claims).map_err(|error| error.to_string())?;
+        HeaderValue::try_from(token).map_err(|error| error.to_string())
+    }
+
+    fn client(&self, policy: &Policy) -> Result<Client, String> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(policy) {
+            return Ok(client.clone());
+        }
+        let client = Client::builder()
+            .user_agent(ISSUER)
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .dns_resolver(policy.clone())
+            .build()
+            .map_err(describe)?;
+        if clients.len() >= CLIENTS_MAX {
+            clients.clear();
+        }
+        clients.insert(policy.clone(), client.clone());
+        Ok(client)
+    }
+}
+
+fn body_of(request: &impl Serialize) -> Result<Vec<u8>, String> {
+    serde_json::to_vec(request).map_err(|error| error.to_string())
+}
+
+/// What kept a call from being answered: the policy's own words if it was the policy, otherwise
+/// what happened and its root cause.
+fn describe(error: reqwest::Error) -> String {
+    let mut cause: &(dyn Error + 'static) = &error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    if let Some(refusal) = cause.downcast_ref::<PolicyRefusal>() {
+        return refusal.to_string();
+    }
+    let what = if error.is_connect() {
+        "no connection to the partner"
+    } else if error.is_builder() {
+        "the call could not be made"
+    } else {
+        "the partner broke the exchange off"
+    };
+    format!("{what}: {cause}")
+}

@@ -1,0 +1,30 @@
+//! The law of the network as pure functions.
+//!
+//! Every act that changes anything is a [`Command`]: it declares what it reads, and decides on
+//! exactly that. Here live the records of the network, the state machines of connections,
+//! allocations and settlements, and every business rule. Time, identifiers and randomness are
+//! handed in; there is no clock, no storage, no HTTP, no JSON and no cryptography here.
+
+mod command;
+mod identifier;
+mod refusal;
+mod signed;
+mod view;
+
+pub mod allocate;
+pub mod connect;
+pub mod deliver;
+pub mod fund;
+pub mod onboard;
+pub mod operate;
+pub mod record;
+pub mod settle;
+
+pub use command::{Command, Decidable, Submission};
+pub use identifier::{
+    AllocationId, ClientId, ConnectionId, DepositId, EnterpriseId, EnterpriseIdError, PartnerId,
+    SettlementId, SigningKeyId, TokenId, TransferId, UserId, WithdrawalId,
+};
+pub use refusal::{Class, Reason, Refusal};
+pub use signed::Signed;
+pub use view::{Draft, Keys, Record, Shelf, View};

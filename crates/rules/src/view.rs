@@ -1,0 +1,323 @@
+//! What a command sees and what it changes.
+//!
+//! A [`View`] is the part of the network's state that a batch of commands has loaded; [`Keys`]
+//! name such a part; a [`Draft`] is what one command writes on top of it, kept only when the
+//! command is accepted.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+};
+
+use ledger::{Account, Balance, BookError, Entry, Hold, HoldId, balances_after};
+
+use crate::{
+    AllocationId, ClientId, ConnectionId, DepositId, EnterpriseId, PartnerId, SettlementId,
+    SigningKeyId, TokenId, TransferId, UserId, WithdrawalId,
+    record::{
+        AccessToken, AccountBalance, Allocation, Claim, ClaimKey, Client, Connection, CurrencyKey,
+        Deposit, Enterprise, GoAccount, Membership, Message, NetworkCurrency, OpenTotal,
+        OperatorAct, Participation, Partner, PartnerConfiguration, Settlement, SignedRequest, SigningKey,
+        TokenUse, Transfer, User, Withdrawal,
+    },
+};
+
+/// Something the network remembers under a key.
+pub trait Record: Clone + Debug + PartialEq + 'static {
+    /// What it is found by.
+    type Key: Clone + Ord + Debug;
+
+    /// The key of this one.
+    fn key(&self) -> Self::Key;
+    /// Where records of this kind stand in a view.
+    fn shelf(view: &View) -> &Shelf<Self>;
+    /// The same, to change it.
+    fn shelf_mut(view: &mut View) -> &mut Shelf<Self>;
+}
+
+/// The records of one kind that a view knows, those known to be absent included.
+#[derive(Clone, Debug)]
+pub struct Shelf<R: Record> {
+    slots: BTreeMap<R::Key, Slot<R>>,
+}
+
+#[derive(Clone, Debug)]
+struct Slot<R> {
+    record: Option<R>,
+    changed: bool,
+}
+
+impl<R: Record> Default for Shelf<R> {
+    fn default() -> Self {
+        Shelf {
+            slots: BTreeMap::new(),
+        }
+    }
+}
+
+impl<R: Record> Shelf<R> {
+    /// Whether the key was asked for and answered, be it by "there is none".
+    pub fn knows(&self, key: &R::Key) -> bool {
+        self.slots.contains_key(key)
+    }
+
+    /// The record, if it exists.
+    ///
+    /// # Panics
+    /// If the key was never loaded: the command forgot to declare it, and deciding on a record
+    /// that merely looks absent could create money.
+    pub fn get(&self, key: &R::Key) -> Option<&R> {
+        match self.slots.get(key) {
+            Some(slot) => slot.record.as_ref(),
+            None => panic!("a command read {key:?} without declaring it"),
+        }
+    }
+
+    /// Remembers what storage answered.
+    pub fn load(&mut self, key: R::Key, record: Option<R>) {
+        let changed = false;
+        self.slots.insert(key, Slot { record, changed });
+    }
+
+    /// All records that exist.
+    pub fn iter(&self) -> impl Iterator<Item = &R> {
+        self.slots.values().filter_map(|slot| slot.record.as_ref())
+    }
+
+    /// The records that differ from what was loaded, in the order of their keys.
+    pub fn changed(&self) -> impl Iterator<Item = &R> {
+        let changed = self.slots.values().filter(|slot| slot.changed);
+        changed.filter_map(|slot| slot.record.as_ref())
+    }
+
+    fn put(&mut self, record: R) {
+        let slot = Slot {
+            record: Some(record.clone()),
+            changed: true,
+        };
+        self.slots.insert(record.key(), slot);
+    }
+
+    fn absorb(&mut self, other: Shelf<R>) {
+        self.slots.extend(other.slots);
+    }
+
+    fn settle(&mut self) {
+        for slot in self.slots.values_mut() {
+            slot.changed = false;
+        }
+    }
+
+    fn extract(&self, keys: &BTreeSet<R::Key>) -> Shelf<R> {
+        let mut part = Shelf::default();
+        for key in keys {
+            let record = self.slots.get(key).and_then(|slot| slot.record.clone());
+            part.load(key.clone(), record);
+        }
+        part
+    }
+}
+
+macro_rules! shelves {
+    ($($(#[$doc:meta])* $name:ident: $record:ty, by $key:ty;)+) => {
+        /// The part of the network's state that a batch of commands reads and changes.
+        #[derive(Clone, Debug, Default)]
+        pub struct View {
+            $($(#[$doc])* pub $name: Shelf<$record>,)+
+            /// Journal entries in the order in which they were decided.
+            pub entries: Vec<Entry>,
+        }
+
+        /// Names of records that a command wants to read.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct Keys {
+            $($(#[$doc])* pub $name: BTreeSet<$key>,)+
+        }
+
+        impl Keys {
+            /// Whether nothing is asked for.
+            pub fn is_empty(&self) -> bool {
+                $(self.$name.is_empty())&&+
+            }
+
+            /// Adds all of `other`.
+            pub fn absorb(&mut self, other: Keys) {
+                $(self.$name.extend(other.$name);)+
+            }
+
+            /// Drops what `view` knows already.
+            pub fn forget_known(&mut self, view: &View) {
+                $(self.$name.retain(|key| !view.$name.knows(key));)+
+            }
+        }
+
+        impl View {
+            fn absorb(&mut self, other: View) {
+                $(self.$name.absorb(other.$name);)+
+                self.entries.extend(other.entries);
+            }
+
+            /// A view of just `keys`, as storage that holds this view would answer them.
+            pub fn extract(&self, keys: &Keys) -> View {
+                View {
+                    $($name: self.$name.extract(&keys.$name),)+
+                    entries: Vec::new(),
+                }
+            }
+
+            /// Takes over what the commands on `part` changed, as storage does at a commit.
+            pub fn commit(&mut self, part: View) {
+                $(for record in part.$name.changed() {
+                    self.$name.put(record.clone());
+                })+
+                self.entries.extend(part.entries);
+                $(self.$name.settle();)+
+            }
+        }
+
+        $(impl Record for $record {
+            type Key = $key;
+
+            fn key(&self) -> $key {
+                self.record_key()
+            }
+
+            fn shelf(view: &View) -> &Shelf<Self> {
+                &view.$name
+            }
+
+            fn shelf_mut(view: &mut View) -> &mut Shelf<Self> {
+                &mut view.$name
+            }
+        })+
+    };
+}
+
+shelves! {
+    /// Tenants.
+    enterprises: Enterprise, by EnterpriseId;
+    /// People and machines.
+    users: User, by UserId;
+    /// Who belongs to which enterprise.
+    memberships: Membership, by (UserId, EnterpriseId);
+    /// Access tokens.
+    access_tokens: AccessToken, by TokenId;
+    /// When tokens were last used.
+    token_uses: TokenUse, by TokenId;
+    /// Accounts in custody.
+    go_accounts: GoAccount, by ledger::GoAccountId;
+    /// Keys that may sign for Go Accounts.
+    signing_keys: SigningKey, by SigningKeyId;
+    /// Currencies of the network.
+    currencies: NetworkCurrency, by ledger::Currency;
+    /// What the operator agreed with partners.
+    configurations: PartnerConfiguration, by (EnterpriseId, String);
+    /// Clients.
+    clients: Client, by ClientId;
+    /// Partners.
+    partners: Partner, by PartnerId;
+    /// Connections.
+    connections: Connection, by ConnectionId;
+    /// Allocations and deallocations.
+    allocations: Allocation, by AllocationId;
+    /// Settlements.
+    settlements: Settlement, by SettlementId;
+    /// Settlement transfers.
+    transfers: Transfer, by TransferId;
+    /// Connections' parts in settlements.
+    participations: Participation, by (SettlementId, ConnectionId);
+    /// Deposits.
+    deposits: Deposit, by DepositId;
+    /// Withdrawals.
+    withdrawals: Withdrawal, by WithdrawalId;
+    /// Names that are taken for ever.
+    claims: Claim, by ClaimKey;
+    /// Requests as they were signed.
+    signed_requests: SignedRequest, by uuid::Uuid;
+    /// What partners still have to be asked or told.
+    messages: Message, by uuid::Uuid;
+    /// What is reserved at a partner and not yet answered.
+    open_totals: OpenTotal, by CurrencyKey;
+    /// What operators did.
+    operator_acts: OperatorAct, by uuid::Uuid;
+    /// What stands on accounts.
+    balances: AccountBalance, by Account;
+    /// Holds.
+    holds: Hold, by HoldId;
+}
+
+/// Holds belong to the ledger, which knows nothing of views.
+trait HoldKey {
+    fn record_key(&self) -> HoldId;
+}
+
+impl HoldKey for Hold {
+    fn record_key(&self) -> HoldId {
+        self.id
+    }
+}
+
+/// What one command writes. It reads its own writes; the view below stays untouched until the
+/// command is accepted.
+#[derive(Debug)]
+pub struct Draft<'view> {
+    view: &'view View,
+    written: View,
+}
+
+impl<'view> Draft<'view> {
+    /// An empty draft on top of `view`.
+    pub fn on(view: &'view View) -> Draft<'view> {
+        Draft {
+            view,
+            written: View::default(),
+        }
+    }
+
+    /// The record under `key`, as this command has left it.
+    ///
+    /// # Panics
+    /// If the command did not declare the key; see [`Shelf::get`].
+    pub fn find<R: Record>(&self, key: &R::Key) -> Option<&R> {
+        let written = R::shelf(&self.written);
+        if written.knows(key) {
+            written.get(key)
+        } else {
+            R::shelf(self.view).get(key)
+        }
+    }
+
+    /// Writes a record.
+    pub fn put<R: Record>(&mut self, record: R) {
+        R::shelf_mut(&mut self.written).put(record);
+    }
+
+    /// What stands on `account`; nothing, if nothing ever moved there.
+    pub fn balance(&self, account: &Account) -> Balance {
+        self.find::<AccountBalance>(account)
+            .map(|known| known.balance)
+            .unwrap_or_default()
+    }
+
+    /// Adds an entry to the journal and moves the balances with it, or refuses it whole.
+    pub fn post(&mut self, entry: Entry) -> Result<(), BookError> {
+        let after = balances_after(&entry.postings, |account| self.balance(account))?;
+        for (account, balance) in after {
+            self.put(AccountBalance { account, balance });
+        }
+        self.written.entries.push(entry);
+        Ok(())
+    }
+
+    /// What was written.
+    pub(crate) fn into_written(self) -> View {
+        self.written
+    }
+}
+
+impl View {
+    /// Takes over what an accepted command wrote.
+    pub(crate) fn accept(&mut self, written: View) {
+        self.absorb(written);
+    }
+}

@@ -1,0 +1,332 @@
+//! A whole network in memory, and the laws that it obeys after every batch.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+use ledger::{Account, Balance, Hold, HoldId, Timestamp, invariants};
+use rules::record::{
+    AccessToken, Allocation, AllocationKind, AllocationState, Claim, Connection, ConnectionState,
+    CurrencyKey, Deposit, MessageCall, OpenTotal, Settlement, SettlementState, SignedRequest,
+    SigningKey, Withdrawal, WithdrawalState,
+};
+use rules::{Class, Command, Decidable, Keys, Record, Refusal, Submission, View};
+
+/// Something that was, or will be, decided and tells what came of it.
+pub(crate) trait Asked: Decidable {
+    /// The refusal, if it was refused.
+    fn refusal(&self) -> Option<&Refusal>;
+    /// The whole answer, to compare it with another.
+    fn told(&self) -> String;
+}
+
+impl<C> Asked for Submission<C>
+where
+    C: Command,
+    C::Outcome: Debug,
+{
+    fn refusal(&self) -> Option<&Refusal> {
+        self.answer.as_ref().expect("decided").as_ref().err()
+    }
+
+    fn told(&self) -> String {
+        format!("{:?}", self.answer)
+    }
+}
+
+/// The names of all kinds of records, handed to another macro.
+macro_rules! with_all_shelves {
+    ($do:ident) => {
+        $do!(
+            enterprises
+            users
+            memberships
+            access_tokens
+            go_accounts
+            signing_keys
+            currencies
+            configurations
+            clients
+            partners
+            connections
+            allocations
+            settlements
+            transfers
+            deposits
+            withdrawals
+            claims
+            signed_requests
+            messages
+            open_totals
+            operator_acts
+            balances
+            holds
+        )
+    };
+}
+
+/// The kinds of records in which two states differ; `entries` stands for the journal.
+pub(crate) fn differences(one: &View, other: &View) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    macro_rules! compare {
+        ($($shelf:ident)+) => {$(
+            if !one.$shelf.iter().eq(other.$shelf.iter()) {
+                found.push(stringify!($shelf));
+            }
+        )+};
+    }
+    with_all_shelves!(compare);
+    if one.entries != other.entries {
+        found.push("entries");
+    }
+    found
+}
+
+/// The kinds of records that a batch has changed, or would change, once it is committed.
+fn touched(part: &View) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    macro_rules! look {
+        ($($shelf:ident)+) => {$(
+            if part.$shelf.changed().next().is_some() {
+                found.push(stringify!($shelf));
+            }
+        )+};
+    }
+    with_all_shelves!(look);
+    if !part.entries.is_empty() {
+        found.push("entries");
+    }
+    found
+}
+
+/// What `state` holds under `key`, whether or not anybody ever asked for it.
+pub(crate) fn stored<'a, R: Record>(state: &'a View, key: &R::Key) -> Option<&'a R> {
+    let shelf = R::shelf(state);
+    if shelf.knows(key) { shelf.get(key) } else { None }
+}
+
+/// A whole network.
+#[derive(Clone, Debug)]
+pub(crate) struct World {
+    pub(crate) state: View,
+    pub(crate) now: Timestamp,
+}
+
+impl World {
+    /// A network of which nothing is known yet.
+    pub(crate) fn empty() -> World {
+        World {
+            state: View::default(),
+            now: Timestamp(1_700_000_000_000_000),
+        }
+    }
+
+    pub(crate) fn pass_seconds(&mut self, seconds: i64) {
+        self.now = self.now.plus_seconds(seconds);
+    }
+
+    /// What a batch of these commands loads, in the two rounds in which storage does it.
+    fn load(&self, batch: &[Box<dyn Asked>]) -> View {
+        let mut keys = Keys::default();
+        for asked in batch {
+            keys.absorb(asked.keys());
+        }
+        let first = self.state.extract(&keys);
+        let mut more = Keys::default();
+        for asked in batch {
+            more.absorb(asked.more_keys(&first));
+        }
+        more.forget_known(&first);
+        if more.is_empty() {
+            return first;
+        }
+        keys.absorb(more);
+        self.state.extract(&keys)
+    }
+
+    /// Decides a batch, commits it, and checks every law.
+    pub(crate) fn batch(&mut self, batch: &mut [Box<dyn Asked>]) {
+        let mut part = self.load(batch);
+        for asked in batch.iter_mut() {
+            asked.decide(&mut part, self.now);
+        }
+        if batch.iter().all(|asked| asked.refusal().is_some()) {
+            assert_eq!(touched(&part), [""; 0], "a refused command changed something");
+        }
+        check_steps(&self.state, &part);
+        self.state.commit(part);
+        check_state(&self.state);
+    }
+
+    /// A batch of one command, with its answer.
+    pub(crate) fn ask<C>(&mut self, command: C) -> Result<C::Outcome, Refusal>
+    where
+        C: Command + Clone,
+        C::Outcome: Debug + Clone,
+    {
+        let mut submission = Submission::new(command);
+        let mut keys = submission.keys();
+        let first = self.state.extract(&keys);
+        keys.absorb(submission.more_keys(&first));
+        let mut part = self.state.extract(&keys);
+        submission.decide(&mut part, self.now);
+        let answer = submission.answer.expect("decided");
+        if answer.is_err() {
+            assert_eq!(touched(&part), [""; 0], "a refused command changed something");
+        }
+        check_steps(&self.state, &part);
+        self.state.commit(part);
+        check_state(&self.state);
+        answer
+    }
+
+    /// A batch of one command that has to be accepted.
+    pub(crate) fn done<C>(&mut self, command: C) -> C::Outcome
+    where
+        C: Command + Clone + Debug,
+        C::Outcome: Debug + Clone,
+    {
+        match self.ask(command.clone()) {
+            Ok(outcome) => outcome,
+            Err(refusal) => panic!("{command:?} is refused: {refusal:?}"),
+        }
+    }
+
+    /// Asks, and expects a refusal of this class and name whose sentence names `telling`.
+    #[track_caller]
+    pub(crate) fn refused<C>(&mut self, command: C, class: Class, name: &str, telling: &str)
+    where
+        C: Command + Clone + Debug,
+        C::Outcome: Debug + Clone,
+    {
+        match self.ask(command.clone()) {
+            Ok(outcome) => panic!("{command:?} is accepted: {outcome:?}"),
+            Err(refusal) => {
+                assert_eq!((refusal.class, refusal.reason.name.as_str()), (class, name));
+                let message = refusal.reason.message;
+                assert!(message.contains(telling), "{telling:?} is missing in {message:?}");
+            }
+        }
+    }
+
+    pub(crate) fn balance(&self, account: &Account) -> Balance {
+        stored::<rules::record::AccountBalance>(&self.state, account)
+            .map(|known| known.balance)
+            .unwrap_or_default()
+    }
+}
+
+/// Terminal states stay, evidence stays, and names stay with whoever took them.
+fn check_steps(before: &View, part: &View) {
+    fn each<R: Record>(before: &View, part: &View, lawful: impl Fn(&R, &R) -> bool) {
+        for next in R::shelf(part).changed() {
+            if let Some(previous) = stored::<R>(before, &next.key()) {
+                assert!(lawful(previous, next), "unlawful step\n{previous:?}\n{next:?}");
+            }
+        }
+    }
+    each::<Allocation>(before, part, |was, is| {
+        let identity = |a: &Allocation| {
+            let Allocation { kind, connection_id, amount, answering, signed_request, .. } = *a;
+            (kind, connection_id, amount, answering, signed_request, a.currency.clone())
+        };
+        (was.is_reserved() || was == is) && identity(was) == identity(is)
+    });
+    each::<Hold>(before, part, |was, is| {
+        was.open && *was == Hold { open: true, ..is.clone() }
+    });
+    each::<Withdrawal>(before, part, |was, is| {
+        was.state == WithdrawalState::Requested && was.amount == is.amount
+    });
+    each::<Settlement>(before, part, |was, is| {
+        let kept = was.content_digest == is.content_digest && was.notes == is.notes;
+        kept && matches!(was.state, SettlementState::Failed { .. })
+    });
+    each::<Connection>(before, part, |was, is| {
+        let decided = !matches!(was.state, ConnectionState::Created { .. });
+        let rejected = matches!(is.state, ConnectionState::Rejected { .. });
+        (!decided || was.state == is.state) && !(rejected && is.active)
+    });
+    each::<SigningKey>(before, part, |was, _| was.revoked_at.is_none());
+    each::<AccessToken>(before, part, |was, _| was.revoked_at.is_none());
+    each::<SignedRequest>(before, part, |was, is| {
+        let received_at = is.received_at;
+        *is == SignedRequest { received_at, ..was.clone() }
+    });
+    each::<Deposit>(before, part, |_, _| false);
+    each::<Claim>(before, part, |_, _| false);
+}
+
+fn check_state(state: &View) {
+    let balances = || state.balances.iter().map(|b| (&b.account, &b.balance));
+    invariants::value_is_conserved(balances()).expect("conservation");
+    invariants::nothing_is_negative(balances()).expect("no negative bucket");
+    invariants::holds_explain_what_is_held(balances(), state.holds.iter()).expect("holds");
+
+    let mut open_totals: BTreeMap<CurrencyKey, i128> = BTreeMap::new();
+    for record in state.allocations.iter() {
+        let hold = stored::<Hold>(state, &HoldId(record.id.0));
+        let message = stored::<rules::record::Message>(state, &record.id.0);
+        let call = message.and_then(|message| message.call);
+        if !record.is_reserved() {
+            assert!(hold.is_none_or(|hold| !hold.open), "an ended record holds: {record:?}");
+            let asks = [MessageCall::Reserve, MessageCall::Await].map(Some);
+            assert!(!asks.contains(&call), "an ended record is still asked about: {record:?}");
+            continue;
+        }
+        assert!(hold.is_some_and(|hold| hold.open), "a reserved record holds: {record:?}");
+        assert!(call.is_some(), "a reserved record is forgotten: {record:?}");
+        if record.kind == AllocationKind::Allocation {
+            let key = CurrencyKey {
+                partner_id: record.partner_id,
+                currency: record.currency.clone(),
+            };
+            *open_totals.entry(key).or_default() += record.amount.units();
+        }
+    }
+    for OpenTotal { key, units } in state.open_totals.iter() {
+        let sum = open_totals.remove(key).unwrap_or_default();
+        assert_eq!(*units, sum, "the open total of {key:?} is off");
+    }
+    assert_eq!(open_totals, BTreeMap::new(), "open totals that nobody keeps");
+}
+
+/// The journal alone explains every balance, and every event has exactly one entry in it.
+pub(crate) fn check_journal(state: &View) {
+    let mut sums: BTreeMap<Account, Balance> = BTreeMap::new();
+    for posting in state.entries.iter().flat_map(|entry| &entry.postings) {
+        assert_eq!(posting.from.account.currency, posting.to.account.currency);
+        assert!(posting.amount.units() > 0);
+        for (holding, units) in [
+            (&posting.from, -posting.amount.units()),
+            (&posting.to, posting.amount.units()),
+        ] {
+            let balance = sums.entry(holding.account.clone()).or_default();
+            match holding.bucket {
+                ledger::Bucket::Available => balance.available += units,
+                ledger::Bucket::Held => balance.held += units,
+            }
+        }
+    }
+    let known: BTreeMap<Account, Balance> =
+        state.balances.iter().map(|b| (b.account.clone(), b.balance)).collect();
+    assert_eq!(sums, known, "the journal does not explain the balances");
+
+    let ids: BTreeSet<_> = state.entries.iter().map(|entry| entry.id).collect();
+    let events: BTreeSet<_> = state.entries.iter().map(|e| (&e.cause, e.subject)).collect();
+    assert_eq!(ids.len(), state.entries.len(), "two entries share an identifier");
+    assert_eq!(events.len(), state.entries.len(), "an event happened twice");
+
+    let held = |id| stored::<Hold>(state, &HoldId(id)).is_some();
+    let reserved = state.allocations.iter().filter(|a| held(a.id.0)).count();
+    let ended = |a: &&Allocation| !matches!(a.state, AllocationState::Reserved { .. });
+    let ended = state.allocations.iter().filter(|a| held(a.id.0)).filter(ended).count();
+    let paid_or_cancelled = |w: &&Withdrawal| w.state != WithdrawalState::Requested;
+    let completed = |s: &&Settlement| matches!(s.state, SettlementState::Completed { .. });
+    let expected = state.deposits.iter().count()
+        + state.withdrawals.iter().count()
+        + state.withdrawals.iter().filter(paid_or_cancelled).count()
+        + reserved
+        + ended
+        + state.settlements.iter().filter(completed).count();
+    assert_eq!(state.entries.len(), expected, "entries and events do not match");
+}

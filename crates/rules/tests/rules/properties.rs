@@ -1,0 +1,223 @@
+//! What holds for every sequence of commands, whoever sends what, how often, in whatever batches.
+
+use proptest::prelude::*;
+use rules::record::{Settlement, SettlementState};
+
+use crate::harness::{Asked, World, check_journal, differences};
+use crate::network::ready;
+use crate::steps::{Any, commands, sequences};
+
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+/// The commands in batches of these sizes, over and over, some time apart.
+///
+/// A withdrawal is told only once it is on disk: nobody can finish it in the batch that makes it.
+fn batches(commands: &[Any], sizes: &[usize]) -> Vec<Vec<Any>> {
+    let mut batches = vec![Vec::new()];
+    for command in commands {
+        let turn = batches.len() - 1;
+        let current = &batches[turn];
+        let too_early = |earlier: &Any| match (earlier, command) {
+            (Any::RequestWithdrawal(made), Any::FinishWithdrawal(finished)) => {
+                made.id == finished.id
+            }
+            _ => false,
+        };
+        if current.len() == sizes[turn % sizes.len()] || current.iter().any(too_early) {
+            batches.push(Vec::new());
+        }
+        batches.last_mut().expect("a batch").push(command.clone());
+    }
+    batches
+}
+
+fn sizes(most: usize) -> impl Strategy<Value = Vec<usize>> {
+    prop::collection::vec(1..=most, 1..4)
+}
+
+/// Seconds from one batch to the next: within a lease, within a backoff, beyond both.
+fn pause(turn: usize) -> i64 {
+    [0, 1, 4, 90][turn % 4]
+}
+
+fn submit(batch: &[Any]) -> Vec<Box<dyn Asked>> {
+    batch.iter().map(Any::submission).collect()
+}
+
+/// Runs all commands and says for each whether it was accepted.
+fn run(world: &mut World, commands: &[Any], sizes: &[usize]) -> Vec<bool> {
+    let mut accepted = Vec::new();
+    for (turn, batch) in batches(commands, sizes).iter().enumerate() {
+        let mut asked = submit(batch);
+        world.batch(&mut asked);
+        accepted.extend(asked.iter().map(|asked| asked.refusal().is_none()));
+        world.pass_seconds(pause(turn));
+    }
+    accepted
+}
+
+/// Whether repeating the command is repeating a wish, and not telling a new event.
+fn acts_once(command: &Any) -> bool {
+    matches!(
+        command,
+        Any::Reserve(_)
+            | Any::Conclude(_)
+            | Any::PartnerAnswer(_)
+            | Any::Settle(_)
+            | Any::BookDeposit(_)
+            | Any::RequestWithdrawal(_)
+            | Any::FinishWithdrawal(_)
+            | Any::BecomeClient(_)
+            | Any::CreatePartner(_)
+            | Any::OpenConnection(_)
+            | Any::AnswerConnection(_)
+            | Any::OpenGoAccount(_)
+            | Any::AddSigningKey(_)
+            | Any::RevokeSigningKey(_)
+            | Any::RevokeToken(_)
+    )
+}
+
+/// Whether the command says how something shall be, so that saying it twice is saying it once.
+fn says_how_it_shall_be(command: &Any) -> bool {
+    matches!(
+        command,
+        Any::PutEnterprise(_)
+            | Any::PutUser(_)
+            | Any::PutMembership(_)
+            | Any::PutCurrency(_)
+            | Any::PutPartnerConfiguration(_)
+            | Any::UpdatePartner(_)
+            | Any::UpdateConnection(_)
+            | Any::Delivered(_)
+    )
+}
+
+/// A failed settlement is tried again when it is asked for again (decisions §3).
+fn is_tried_again(world: &World, command: &Any) -> bool {
+    let Any::Settle(request) = command else {
+        return false;
+    };
+    world.state.settlements.iter().any(|known: &Settlement| {
+        let same = known.partner_enterprise_id == request.enterprise_id
+            && known.external_id == request.external_id;
+        same && matches!(known.state, SettlementState::Failed { .. })
+    })
+}
+
+fn money_differs(one: &World, other: &World) -> Vec<&'static str> {
+    let mut kinds = differences(&one.state, &other.state);
+    kinds.retain(|kind| ["balances", "holds", "entries"].contains(kind));
+    kinds
+}
+
+proptest! {
+    #![proptest_config(cases(4_000))]
+
+    /// Conservation, no negative bucket, holds that explain what is held, terminal states that
+    /// stay, refusals that change nothing: all of it is checked by [`World::batch`] itself.
+    #[test]
+    fn the_laws_hold_after_every_batch(steps in sequences(50), sizes in sizes(8)) {
+        let mut world = ready();
+        run(&mut world, &commands(&steps), &sizes);
+        check_journal(&world.state);
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(3_000))]
+
+    #[test]
+    fn a_batch_equals_the_same_commands_one_by_one(steps in sequences(40), sizes in sizes(20)) {
+        let (mut together, mut alone) = (ready(), ready());
+        for (turn, batch) in batches(&commands(&steps), &sizes).iter().enumerate() {
+            let mut asked = submit(batch);
+            together.batch(&mut asked);
+            for (asked, command) in asked.iter().zip(batch) {
+                let mut single = submit(std::slice::from_ref(command));
+                alone.batch(&mut single);
+                prop_assert_eq!(asked.told(), single[0].told(), "{:?}", command);
+            }
+            prop_assert_eq!(differences(&together.state, &alone.state), [""; 0]);
+            together.pass_seconds(pause(turn));
+            alone.pass_seconds(pause(turn));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(3_000))]
+
+    /// Whatever acts once and was accepted may be sent again at any time, alone or all together.
+    #[test]
+    fn a_replay_changes_nothing(steps in sequences(40), sizes in sizes(8), wait in 0..100_000_i64) {
+        let mut world = ready();
+        let commands = commands(&steps);
+        let accepted = run(&mut world, &commands, &sizes);
+        world.pass_seconds(wait);
+        let before = world.clone();
+        let accepted = commands.into_iter().zip(accepted).filter(|(_, accepted)| *accepted);
+        let replayed: Vec<Any> = accepted
+            .map(|(command, _)| command)
+            .filter(|command| acts_once(command) && !is_tried_again(&before, command))
+            .collect();
+        for command in &replayed {
+            let mut single = submit(std::slice::from_ref(command));
+            world.batch(&mut single);
+            prop_assert_eq!(differences(&before.state, &world.state), [""; 0], "{:?}", command);
+        }
+        world.batch(&mut submit(&replayed));
+        prop_assert_eq!(differences(&before.state, &world.state), [""; 0]);
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(1_000))]
+
+    /// Whatever was accepted and is no failed settlement moves no money when it is sent at once
+    /// again; and what says how something shall be changes nothing at all.
+    #[test]
+    fn saying_it_twice_is_saying_it_once(steps in sequences(30)) {
+        let mut world = ready();
+        for command in commands(&steps) {
+            let mut first = submit(std::slice::from_ref(&command));
+            world.batch(&mut first);
+            if first[0].refusal().is_some() || is_tried_again(&world, &command) {
+                continue;
+            }
+            let before = world.clone();
+            let mut second = submit(std::slice::from_ref(&command));
+            world.batch(&mut second);
+            prop_assert_eq!(money_differs(&before, &world), [""; 0], "{:?}", command);
+            if says_how_it_shall_be(&command) {
+                prop_assert_eq!(first[0].told(), second[0].told());
+                prop_assert_eq!(differences(&before.state, &world.state), [""; 0], "{:?}", command);
+            }
+        }
+    }
+
+    /// After a conflict a batch is dropped and decided again: it comes to the same.
+    #[test]
+    fn a_batch_that_is_decided_again_comes_to_the_same(steps in sequences(30)) {
+        let commands = commands(&steps);
+        let mut asked = Vec::new();
+        let worlds = [(); 2].map(|()| {
+            let mut world = ready();
+            for batch in batches(&commands, &[10]) {
+                let mut batch = submit(&batch);
+                world.batch(&mut batch);
+                asked.push(batch.iter().map(|asked| asked.told()).collect::<Vec<_>>());
+            }
+            world
+        });
+        prop_assert_eq!(differences(&worlds[0].state, &worlds[1].state), [""; 0]);
+        let half = asked.len() / 2;
+        prop_assert_eq!(&asked[..half], &asked[half..]);
+    }
+}

@@ -1,0 +1,803 @@
+//! Random sequences of all commands, over names so few that they meet: repeats, conflicts, wrong
+//! parties, short balances and late answers are the rule.
+
+use ledger::{Currency, SignedAmount};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::strategy::Union;
+use rules::allocate::{
+    AskAgain, Awaited, Conclude, PartnerAnswer, Reserve, Unanswered, Verdict,
+};
+use rules::connect::{AnswerConnection, OpenConnection, UpdateConnection};
+use rules::deliver::{Delivered, Lease, Undelivered};
+use rules::fund::{BookDeposit, FinishWithdrawal, RequestWithdrawal, WithdrawalEnding};
+use rules::onboard::{BecomeClient, CreatePartner};
+use rules::operate::{
+    AddSigningKey, IssueToken, OpenGoAccount, PutCurrency, PutEnterprise, PutMembership,
+    PutPartnerConfiguration, PutUser, RevokeSigningKey, RevokeToken, UpdatePartner,
+};
+use rules::record::{
+    AccessToken, AllocationKind, Answering, EnterpriseRole, MessageCall, Scope, SettlementForm, TokenSecret,
+};
+use rules::settle::Settle;
+use rules::{Reason, Submission, TokenId};
+use uuid::Uuid;
+
+use crate::harness::Asked;
+use crate::network::*;
+
+macro_rules! all_commands {
+    ($($name:ident)+) => {
+        /// Any command of the crate.
+        #[derive(Clone, Debug)]
+        pub(crate) enum Any {
+            $($name(Box<$name>),)+
+        }
+
+        impl Any {
+            pub(crate) fn submission(&self) -> Box<dyn Asked> {
+                match self {
+                    $(Any::$name(command) => Box::new(Submission::new((**command).clone())),)+
+                }
+            }
+        }
+
+        $(impl From<$name> for Any {
+            fn from(command: $name) -> Any {
+                Any::$name(Box::new(command))
+            }
+        })+
+    };
+}
+
+all_commands! {
+    PutEnterprise OpenGoAccount AddSigningKey RevokeSigningKey PutUser PutMembership IssueToken
+    RevokeToken PutCurrency PutPartnerConfiguration UpdatePartner
+    BecomeClient CreatePartner
+    OpenConnection AnswerConnection UpdateConnection
+    Lease Delivered Undelivered
+    Reserve Conclude Unanswered Awaited AskAgain PartnerAnswer
+    BookDeposit RequestWithdrawal FinishWithdrawal
+    Settle
+}
+
+/// One step, told by what it takes to make its command out of the steps before it. A number
+/// `of` chooses among the earlier requests of the right kind.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Reserve { out: bool, link: u8, currency: u8, units: u8, name: u8, signing: Signing },
+    Conclude { of: u8, cleared: bool, told: bool, operator: bool },
+    Unanswered { of: u8 },
+    Awaited { of: u8, named: bool },
+    AskAgain { of: u8 },
+    PartnerAnswer { of: u8, cleared: bool, twist: u8, signing: Signing },
+    Settle { partner: u8, form: Form, lines: Vec<(u8, u8, i8)>, name: u8, signing: Signing },
+    Deposit { who: u8, currency: u8, units: u8, name: u8 },
+    Withdraw { who: u8, currency: u8, units: u8, name: u8 },
+    Finish { of: u8, paid: bool },
+    OpenConnection { client: u8, partner: u8, number: u8, twist: u8, signing: Signing },
+    AnswerConnection { link: u8, number: u8, accepted: bool },
+    UpdateConnection { link: u8, number: u8, by: u8, active: Option<bool>, rename: bool },
+    Lease { of: Vec<u8>, only_due: bool },
+    Delivered { of: u8, cleared: bool },
+    Undelivered { of: u8 },
+    BecomeClient { who: u8 },
+    CreatePartner { who: u8, twist: u8 },
+    PutEnterprise { who: u8, licensed: bool, renamed: bool, moved: bool },
+    OpenGoAccount { who: u8, of: u8 },
+    AddSigningKey { who: u8, of: u8 },
+    RevokeSigningKey { who: u8 },
+    PutUser { who: u8, operator: bool },
+    PutMembership { who: u8, at: u8, role: u8 },
+    IssueToken { who: u8 },
+    RevokeToken { of: u8 },
+    PutCurrency { currency: u8, twist: u8 },
+    PutPartnerConfiguration { partner: u8, twist: u8 },
+    UpdatePartner { partner: u8, active: Option<bool>, stable: Option<bool> },
+    /// An earlier command once more, exactly as it was.
+    Again { of: u8 },
+    /// An earlier request under the same name, signed afresh and perhaps with other content.
+    Rebuilt { of: u8, twist: u8 },
+}
+
+/// How a request is signed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Signing {
+    /// As it should be, with a nonce of its own.
+    Fresh,
+    /// With one of very few nonces.
+    WornNonce(u8),
+    /// By a key that was revoked.
+    RevokedKey,
+}
+
+/// The forms of a settlement, the wrong ones included.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form {
+    Party,
+    /// In party form, with the counterpart of every amount on another connection.
+    Balanced,
+    Pair,
+}
+
+fn signing() -> impl Strategy<Value = Signing> {
+    prop_oneof![
+        20 => Just(Signing::Fresh),
+        2 => (0..6_u8).prop_map(Signing::WornNonce),
+        1 => Just(Signing::RevokedKey),
+    ]
+}
+
+fn form() -> impl Strategy<Value = Form> {
+    prop_oneof![3 => Just(Form::Party), 2 => Just(Form::Balanced), 2 => Just(Form::Pair)]
+}
+
+fn yes(percent: u8) -> impl Strategy<Value = bool> {
+    (0..100_u8).prop_map(move |n| n < percent)
+}
+
+/// Sequences of between one and `most` steps.
+pub(crate) fn sequences(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    vec(step(), 1..=most)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let n = any::<u8>;
+    let units = || 1..=250_u8;
+    let maybe = || proptest::option::of(yes(70));
+    let steps: Vec<(u32, BoxedStrategy<Step>)> = vec![
+        (
+            24,
+            (yes(35), n(), 0..12_u8, units(), 0..10_u8, signing())
+                .prop_map(|(out, link, currency, units, name, signing)| {
+                    Step::Reserve { out, link, currency, units, name, signing }
+                })
+                .boxed(),
+        ),
+        (
+            12,
+            (n(), yes(60), yes(50), yes(20))
+                .prop_map(|(of, cleared, told, operator)| {
+                    Step::Conclude { of, cleared, told, operator }
+                })
+                .boxed(),
+        ),
+        (3, n().prop_map(|of| Step::Unanswered { of }).boxed()),
+        (3, (n(), yes(50)).prop_map(|(of, named)| Step::Awaited { of, named }).boxed()),
+        (2, n().prop_map(|of| Step::AskAgain { of }).boxed()),
+        (
+            7,
+            (n(), yes(60), 0..30_u8, signing())
+                .prop_map(|(of, cleared, twist, signing)| {
+                    Step::PartnerAnswer { of, cleared, twist, signing }
+                })
+                .boxed(),
+        ),
+        (
+            9,
+            (0..4_u8, form(), vec((n(), 0..8_u8, n().prop_map(u8::cast_signed)), 1..4), 0..4_u8, signing())
+                .prop_map(|(partner, form, lines, name, signing)| {
+                    Step::Settle { partner, form, lines, name, signing }
+                })
+                .boxed(),
+        ),
+        (
+            6,
+            (0..8_u8, 0..8_u8, units(), 0..6_u8)
+                .prop_map(|(who, currency, units, name)| {
+                    Step::Deposit { who, currency, units, name }
+                })
+                .boxed(),
+        ),
+        (
+            6,
+            (0..8_u8, 0..8_u8, units(), 0..6_u8)
+                .prop_map(|(who, currency, units, name)| {
+                    Step::Withdraw { who, currency, units, name }
+                })
+                .boxed(),
+        ),
+        (5, (n(), yes(60)).prop_map(|(of, paid)| Step::Finish { of, paid }).boxed()),
+        (
+            3,
+            (0..4_u8, 0..4_u8, 0..4_u8, 0..12_u8, signing())
+                .prop_map(|(client, partner, number, twist, signing)| {
+                    Step::OpenConnection { client, partner, number, twist, signing }
+                })
+                .boxed(),
+        ),
+        (
+            2,
+            (n(), 0..4_u8, yes(60))
+                .prop_map(|(link, number, accepted)| {
+                    Step::AnswerConnection { link, number, accepted }
+                })
+                .boxed(),
+        ),
+        (
+            2,
+            (n(), 0..2_u8, 0..8_u8, maybe(), yes(30))
+                .prop_map(|(link, number, by, active, rename)| {
+                    Step::UpdateConnection { link, number, by, active, rename }
+                })
+                .boxed(),
+        ),
+        (3, (vec(n(), 1..4), yes(50)).prop_map(|(of, only_due)| Step::Lease { of, only_due }).boxed()),
+        (2, (n(), yes(50)).prop_map(|(of, cleared)| Step::Delivered { of, cleared }).boxed()),
+        (2, n().prop_map(|of| Step::Undelivered { of }).boxed()),
+        (1, (0..8_u8).prop_map(|who| Step::BecomeClient { who }).boxed()),
+        (1, (0..8_u8, 0..4_u8).prop_map(|(who, twist)| Step::CreatePartner { who, twist }).boxed()),
+        (
+            1,
+            (0..8_u8, yes(75), yes(20), yes(10))
+                .prop_map(|(who, licensed, renamed, moved)| {
+                    Step::PutEnterprise { who, licensed, renamed, moved }
+                })
+                .boxed(),
+        ),
+        (1, (0..8_u8, 0..8_u8).prop_map(|(who, of)| Step::OpenGoAccount { who, of }).boxed()),
+        (1, (0..8_u8, 0..8_u8).prop_map(|(who, of)| Step::AddSigningKey { who, of }).boxed()),
+        (1, (0..80_u8).prop_map(|who| Step::RevokeSigningKey { who }).boxed()),
+        (1, (0..9_u8, yes(50)).prop_map(|(who, operator)| Step::PutUser { who, operator }).boxed()),
+        (
+            1,
+            (0..9_u8, 0..9_u8, 0..3_u8)
+                .prop_map(|(who, at, role)| Step::PutMembership { who, at, role })
+                .boxed(),
+        ),
+        (1, (0..9_u8).prop_map(|who| Step::IssueToken { who }).boxed()),
+        (1, n().prop_map(|of| Step::RevokeToken { of }).boxed()),
+        (1, (0..3_u8, 0..8_u8).prop_map(|(currency, twist)| Step::PutCurrency { currency, twist }).boxed()),
+        (
+            1,
+            (0..4_u8, 0..8_u8)
+                .prop_map(|(partner, twist)| Step::PutPartnerConfiguration { partner, twist })
+                .boxed(),
+        ),
+        (
+            1,
+            (0..5_u8, maybe(), maybe())
+                .prop_map(|(partner, active, stable)| Step::UpdatePartner { partner, active, stable })
+                .boxed(),
+        ),
+        (10, n().prop_map(|of| Step::Again { of }).boxed()),
+        (8, (n(), 0..6_u8).prop_map(|(of, twist)| Step::Rebuilt { of, twist }).boxed()),
+    ];
+    Union::new_weighted(steps)
+}
+
+/// The commands of these steps, from the steps alone: whatever happens to the commands, they are
+/// the same.
+pub(crate) fn commands(steps: &[Step]) -> Vec<Any> {
+    let mut maker = Maker::default();
+    for step in steps {
+        maker.take(step);
+    }
+    maker.made
+}
+
+#[derive(Default)]
+struct Maker {
+    made: Vec<Any>,
+    reserves: Vec<Reserve>,
+    withdrawals: Vec<RequestWithdrawal>,
+    tokens: Vec<TokenId>,
+}
+
+fn pick<T>(from: &[T], n: impl Into<usize>) -> Option<&T> {
+    let n: usize = n.into();
+    (!from.is_empty()).then(|| &from[n % from.len()])
+}
+
+fn somebody(n: u8) -> Who {
+    EVERYBODY[usize::from(n) % 8]
+}
+
+/// Mostly bitcoin; the last two are supported by no partner and by nobody.
+fn currency(n: u8) -> Currency {
+    match n {
+        0..6 => btc(),
+        6..10 => eth(),
+        10 => usd(),
+        _ => doge(),
+    }
+}
+
+fn some_link(n: u8) -> Link {
+    let n = usize::from(n);
+    match n % 20 {
+        0 => UNANSWERED,
+        1 => REJECTED,
+        2 => link(Who::Outsider, Who::Sync),
+        _ => link([Who::Alpha, Who::Alpha, Who::Beta, Who::Beta, Who::Unlicensed][n % 5], PARTNERS[n / 5 % 4]),
+    }
+}
+
+fn nonce_of(signing: Signing, number: u128) -> String {
+    match signing {
+        Signing::WornNonce(n) => format!("worn {n}"),
+        _ => format!("nonce {number}"),
+    }
+}
+
+fn key_of(signing: Signing, who: Who) -> rules::SigningKeyId {
+    match signing {
+        Signing::RevokedKey => who.revoked_key(),
+        _ => who.key(),
+    }
+}
+
+impl Maker {
+    /// An identifier for what comes of the next command.
+    fn number(&self) -> u128 {
+        self.made.len() as u128 + 1
+    }
+
+    fn subject(&self, of: u8) -> rules::AllocationId {
+        pick(&self.reserves, of).map_or(allocation_id(0), |r| r.id)
+    }
+
+    /// What messages may be about: any allocation, and the connections that wait.
+    fn message(&self, of: u8) -> Uuid {
+        match of {
+            0..40 => UNANSWERED.connection().0,
+            40..60 => some_link(of).connection().0,
+            _ => self.subject(of).0,
+        }
+    }
+
+    fn push(&mut self, command: impl Into<Any>) {
+        let command = command.into();
+        match &command {
+            Any::Reserve(c) => self.reserves.push((**c).clone()),
+            Any::RequestWithdrawal(c) => self.withdrawals.push((**c).clone()),
+            Any::IssueToken(c) => self.tokens.push(c.token.id),
+            _ => {}
+        }
+        self.made.push(command);
+    }
+
+    fn take(&mut self, step: &Step) {
+        let number = self.number();
+        match *step {
+            Step::Reserve { out, link, currency: c, units, name, signing } => {
+                let kind = if out { AllocationKind::Deallocation } else { AllocationKind::Allocation };
+                let link = some_link(link);
+                let mut request = reserve(number, kind, link, currency(c), i128::from(units));
+                request.client_external_id = format!("request {name}");
+                request.signed.key_id = key_of(signing, link.client);
+                self.push(sign_reserve(request, number, &nonce_of(signing, number)));
+            }
+            Step::Conclude { of, cleared, told, operator } => {
+                let verdict = if cleared {
+                    Verdict::Cleared {
+                        partner_external_id: told.then(|| format!("partner's {number}")),
+                    }
+                } else {
+                    Verdict::Released {
+                        reason: Reason::new("rejected_by_partner", "no"),
+                        tell_partner: told,
+                    }
+                };
+                let operator = operator.then(|| act(number));
+                let (id, entry_id) = (self.subject(of), entry_id(number));
+                self.push(Conclude { id, entry_id, verdict, operator });
+            }
+            Step::Unanswered { of } => {
+                let (id, error) = (self.subject(of), "timed out".to_owned());
+                self.push(Unanswered { id, error });
+            }
+            Step::Awaited { of, named } => {
+                let partner_external_id = named.then(|| format!("partner's {number}"));
+                let id = self.subject(of);
+                self.push(Awaited { id, partner_external_id });
+            }
+            Step::AskAgain { of } => {
+                let (id, operator) = (self.subject(of), act(number));
+                self.push(AskAgain { id, operator });
+            }
+            Step::PartnerAnswer { of, cleared, twist, signing } => {
+                if let Some(of) = pick(&self.reserves, of).cloned() {
+                    self.push(twisted_answer(number, &of, cleared, twist, signing));
+                }
+            }
+            Step::Settle { partner, form, ref lines, name, signing } => {
+                let partner = PARTNERS[usize::from(partner)];
+                self.push(random_settle(number, partner, form, lines, name, signing));
+            }
+            Step::Deposit { who, currency: c, units, name } => {
+                let mut deposit = deposit(number, somebody(who), currency(c), i128::from(units));
+                deposit.external_reference = format!("deposit {name}");
+                self.push(deposit);
+            }
+            Step::Withdraw { who, currency: c, units, name } => {
+                let mut request = withdraw(number, somebody(who), currency(c), i128::from(units));
+                request.external_reference = format!("withdrawal {name}");
+                self.push(request);
+            }
+            Step::Finish { of, paid } => {
+                let id = pick(&self.withdrawals, of).map_or(withdrawal_id(0), |w| w.id);
+                let (entry_id, operator) = (entry_id(number), act(number));
+                let ending = if paid { WithdrawalEnding::Paid } else { WithdrawalEnding::Cancelled };
+                self.push(FinishWithdrawal { id, entry_id, ending, operator });
+            }
+            Step::OpenConnection { client, partner, number: which, twist, signing } => {
+                let (client, partner) = (CLIENTS[usize::from(client)], PARTNERS[usize::from(partner)]);
+                // Identifiers of connections are drawn anew; only their nonce finds them again.
+                let link = Link { client, partner, number: 10 + which };
+                let nonce = match signing {
+                    Signing::WornNonce(n) => format!("worn {n}"),
+                    _ => format!("connect {client:?} {partner:?} {which}"),
+                };
+                let mut request = open_connection(number, link);
+                request.signed = signed(number, client, &nonce, ("connect", link, twist));
+                request.signed.key_id = key_of(signing, client);
+                request.key_is_sealed_for_partner |= twist == 0;
+                if twist == 1 {
+                    request.key_schema = rules::record::KeySchema::Clearloop;
+                }
+                self.push(request);
+            }
+            Step::AnswerConnection { link, number: which, accepted } => {
+                let link = any_link(link, which);
+                self.push(if accepted { link.accepted() } else { link.rejected() });
+            }
+            Step::UpdateConnection { link, number: which, by, active, rename } => {
+                let link = any_link(link, which);
+                let by = if by == 0 { Who::Beta } else { link.client };
+                self.push(UpdateConnection {
+                    id: link.connection(),
+                    enterprise_id: by.enterprise(),
+                    active,
+                    name: rename.then(|| format!("name {number}")),
+                });
+            }
+            Step::Lease { ref of, only_due } => {
+                let subjects = of.iter().map(|of| self.message(*of)).collect();
+                self.push(Lease { subjects, lease_ms: 5_000, only_due });
+            }
+            Step::Delivered { of, cleared } => {
+                let call = if cleared { MessageCall::Clear } else { MessageCall::Release };
+                let subject = self.message(of);
+                self.push(Delivered { subject, call });
+            }
+            Step::Undelivered { of } => {
+                let calls = MessageCall::ALL;
+                let call = calls[usize::from(of) % calls.len()].1;
+                let (subject, error) = (self.message(of), "refused".to_owned());
+                self.push(Undelivered { subject, call, error });
+            }
+            Step::Again { of } => {
+                // The identifier of a token is drawn with it: nobody can ask for it twice.
+                match pick(&self.made, of).cloned() {
+                    None | Some(Any::IssueToken(_)) => {}
+                    Some(command) => self.push(command),
+                }
+            }
+            Step::Rebuilt { of, twist } => {
+                if let Some(command) = pick(&self.made, of).and_then(|c| rebuilt(c, number, twist)) {
+                    self.push(command);
+                }
+            }
+            ref other => self.take_setup(other, number),
+        }
+    }
+
+    /// Steps that need nothing of those before them, but for the tokens.
+    fn take_setup(&mut self, step: &Step, number: u128) {
+        match *step {
+            Step::BecomeClient { who } => {
+                let mut request = become_client(somebody(who));
+                request.client_id = rules::ClientId(identifier(20, number));
+                self.push(request);
+            }
+            Step::CreatePartner { who, twist } => {
+                let who = somebody(who);
+                let mut request = create_partner(who);
+                request.partner_id = rules::PartnerId(identifier(21, number));
+                request.client_id = rules::ClientId(identifier(20, number));
+                match twist {
+                    0 => "another".clone_into(&mut request.name),
+                    1 => request.dispute_window_minutes = Some(60),
+                    2 => "nobody".clone_into(&mut request.institution_identifier),
+                    _ => {}
+                }
+                self.push(request);
+            }
+            Step::PutEnterprise { who, licensed, renamed, moved } => {
+                let mut request = put_enterprise(number, somebody(who), licensed);
+                if renamed {
+                    request.name = format!("name {number}");
+                }
+                if moved {
+                    "Elsewhere".clone_into(&mut request.trust_org);
+                }
+                self.push(request);
+            }
+            Step::OpenGoAccount { who, of } => {
+                let mut request = open_go_account(number, somebody(who));
+                request.id = match of {
+                    0..3 => ledger::GoAccountId(identifier(22, number)),
+                    _ => somebody(of).go_account(),
+                };
+                self.push(request);
+            }
+            Step::AddSigningKey { who, of } => {
+                let id = match of {
+                    0..3 => rules::SigningKeyId(identifier(23, number)),
+                    _ => somebody(of).key(),
+                };
+                self.push(add_key(number, somebody(who), id));
+            }
+            Step::RevokeSigningKey { who } => {
+                // Mostly a key that is revoked already: without keys little would happen.
+                let id = match who {
+                    0..8 => somebody(who).key(),
+                    8 => rules::SigningKeyId(identifier(23, 0)),
+                    _ => somebody(who).revoked_key(),
+                };
+                self.push(revoke_key(number, id));
+            }
+            Step::PutUser { who, operator } => {
+                let mut request = put_user(number, somebody(who));
+                if operator {
+                    request.name = format!("name {number}");
+                }
+                self.push(request);
+            }
+            Step::PutMembership { who, at, role } => {
+                let user_id = match who {
+                    8 => rules::UserId(identifier(6, 0)),
+                    _ => somebody(who).user(),
+                };
+                let enterprise_id = match at {
+                    8 => "nowhere".parse().expect("an enterprise id"),
+                    _ => somebody(at).enterprise(),
+                };
+                let roles = [None, Some(EnterpriseRole::Admin), Some(EnterpriseRole::Member)];
+                let role = roles[usize::from(role) % roles.len()];
+                let operator = act(number);
+                self.push(PutMembership { user_id, enterprise_id, role, operator });
+            }
+            Step::IssueToken { who } => {
+                let user_id = match who {
+                    8 => rules::UserId(identifier(6, 0)),
+                    _ => somebody(who).user(),
+                };
+                self.push(issue_token(number, user_id));
+            }
+            Step::RevokeToken { of } => {
+                let id = pick(&self.tokens, of).copied();
+                let id = id.unwrap_or(TokenId(identifier(24, 0)));
+                let operator = act(number);
+                self.push(RevokeToken { id, operator });
+            }
+            Step::PutCurrency { currency: c, twist } => {
+                let ticker = [btc(), eth(), usd()][usize::from(c)].clone();
+                let mut request = put_currency(number, ticker);
+                match twist {
+                    0 => request.decimals = 6,
+                    1 => "cellar".clone_into(&mut request.custody_source),
+                    2 => request.backing = format!("asset {number}"),
+                    _ => {}
+                }
+                self.push(request);
+            }
+            Step::PutPartnerConfiguration { partner, twist } => {
+                let mut request = put_configuration(number, PARTNERS[usize::from(partner)]);
+                let configuration = &mut request.configuration;
+                match twist {
+                    0 => configuration.currencies.clear(),
+                    1 => configuration.currencies.push(partner_currency(doge(), "DOGE")),
+                    2 => configuration.currencies.push(partner_currency(usd(), "BTC")),
+                    3 => configuration.allocations = other_answering(partner),
+                    4 => configuration.currencies[0].maximum = Some(amount(50)),
+                    _ => {}
+                }
+                self.push(request);
+            }
+            Step::UpdatePartner { partner, active, stable } => {
+                let id = match partner {
+                    4 => rules::PartnerId(identifier(5, 0)),
+                    _ => PARTNERS[usize::from(partner)].partner(),
+                };
+                let operator = act(number);
+                self.push(UpdatePartner { id, active, stable, operator });
+            }
+            ref other => unreachable!("{other:?} is made elsewhere"),
+        }
+    }
+}
+
+fn other_answering(partner: u8) -> Answering {
+    match PARTNERS[usize::from(partner)] {
+        Who::Async => Answering::Synchronous,
+        _ => Answering::Asynchronous,
+    }
+}
+
+pub(crate) fn issue_token(number: u128, user_id: rules::UserId) -> IssueToken {
+    IssueToken {
+        token: AccessToken {
+            id: TokenId(identifier(24, number)),
+            user_id,
+            label: "desk".to_owned(),
+            hash: digest(number),
+            secret: TokenSecret::Plain,
+            scopes: vec![Scope::Read, Scope::Write],
+            networks: Vec::new(),
+            expires_at: None,
+            revoked_at: None,
+            created_at: ledger::Timestamp(0),
+        },
+        operator: act(number),
+    }
+}
+
+/// One of the connections that there are from the start, or one that a step may have opened.
+fn any_link(n: u8, which: u8) -> Link {
+    match which {
+        0..2 => some_link(n),
+        _ => Link {
+            client: CLIENTS[usize::from(n) % 4],
+            partner: PARTNERS[usize::from(n) / 4 % 4],
+            number: 10 + which,
+        },
+    }
+}
+
+/// The link behind a request.
+fn link_of(request: &Reserve) -> Link {
+    let is_it = |link: &Link| link.connection() == request.route.connection_id;
+    (0..=u8::MAX).map(some_link).find(is_it).expect("a link")
+}
+
+fn twisted_answer(
+    number: u128,
+    of: &Reserve,
+    cleared: bool,
+    twist: u8,
+    signing: Signing,
+) -> PartnerAnswer {
+    let link = link_of(of);
+    let mut answer = partner_answer(number, of, link, cleared);
+    match twist {
+        0 => answer.amount = amount(of.amount.units() + 1),
+        1 => answer.currency = None,
+        2 => "nobody".clone_into(&mut answer.partners_client_id),
+        3 => answer.kind = AllocationKind::Deallocation,
+        4 => answer.client_id = Who::Outsider.client(),
+        // Another partner answers.
+        5 => {
+            let other = if link.partner == Who::Async { Who::Broker } else { Who::Async };
+            answer.enterprise_id = other.enterprise();
+            answer.go_account_id = other.go_account();
+            answer.signed.request.enterprise_id = other.enterprise();
+            answer.signed.key_id = other.key();
+            return answer;
+        }
+        _ => {}
+    }
+    answer.signed = signed(number, link.partner, &nonce_of(signing, number), (of.id, cleared, twist));
+    answer.signed.key_id = key_of(signing, link.partner);
+    answer
+}
+
+fn random_settle(
+    number: u128,
+    partner: Who,
+    form: Form,
+    lines: &[(u8, u8, i8)],
+    name: u8,
+    signing: Signing,
+) -> Settle {
+    let mut made = Vec::new();
+    for (client, currency_number, units) in lines {
+        let units = if *units == 0 { 1 } else { i128::from(*units) };
+        let currency = currency((*currency_number).min(7));
+        let client = CLIENTS[usize::from(*client) % 3];
+        let other = if client == Who::Beta { Who::Alpha } else { Who::Beta };
+        let (here, there) = (link(client, partner), link(other, partner));
+        match form {
+            Form::Party => made.push(party_line(here, currency, units)),
+            Form::Balanced => {
+                made.push(party_line(here, currency.clone(), units));
+                made.push(party_line(there, currency, -units));
+            }
+            Form::Pair => made.push(pair_line(here, there, currency, units)),
+        }
+    }
+    let form = match form {
+        Form::Pair => SettlementForm::Pair,
+        _ => SettlementForm::Party,
+    };
+    let mut request = settle(number, partner, form, made);
+    request.external_id = format!("settlement {name}");
+    let content = (request.content_digest, name);
+    request.signed = signed(number, partner, &nonce_of(signing, number), content);
+    request.signed.key_id = key_of(signing, partner);
+    request
+}
+
+/// The request that `earlier` was, made again under its name: with a fresh signature and, unless
+/// `twist` leaves it so, with other content.
+fn rebuilt(earlier: &Any, number: u128, twist: u8) -> Option<Any> {
+    let nonce = format!("rebuilt {number}");
+    Some(match earlier.clone() {
+        Any::Reserve(mut request) => {
+            request.id = allocation_id(number);
+            request.entry_id = entry_id(number);
+            match twist {
+                0 => request.amount = amount(request.amount.units() + 1),
+                1 => request.notes = Some("rebuilt".to_owned()),
+                2 => request.currency = eth(),
+                // The same nonce over what may be other bytes.
+                3 => {
+                    let nonce = request.signed.nonce.clone();
+                    request.notes = Some("again".to_owned());
+                    return Some(sign_reserve(*request, number, &nonce).into());
+                }
+                _ => {}
+            }
+            sign_reserve(*request, number, &nonce).into()
+        }
+        Any::Settle(mut request) => {
+            request.id = rules::SettlementId(identifier(15, number));
+            request.entry_id = entry_id(number);
+            match twist {
+                0 => {
+                    let units = request.lines[0].amount.units() + 500;
+                    request.lines[0].amount = SignedAmount::new(units).expect("an amount");
+                    request.content_digest = digest((number, &request.external_id));
+                }
+                1 => request.notes = Some("rebuilt".to_owned()),
+                _ => {}
+            }
+            let content = (request.content_digest, &request.notes);
+            let key_id = request.signed.key_id;
+            let partner = PARTNERS.into_iter().find(|p| p.partner() == request.partner_id)?;
+            request.signed = signed(number, partner, &nonce, content);
+            request.signed.key_id = key_id;
+            Any::Settle(request)
+        }
+        Any::BookDeposit(mut request) => {
+            request.id = rules::DepositId(identifier(16, number));
+            request.entry_id = entry_id(number);
+            match twist {
+                0 => request.amount = amount(request.amount.units() + 1),
+                1 => request.go_account_id = Who::Alpha.go_account(),
+                _ => {}
+            }
+            Any::BookDeposit(request)
+        }
+        Any::RequestWithdrawal(mut request) => {
+            request.id = withdrawal_id(number);
+            request.entry_id = entry_id(number);
+            if twist == 0 {
+                request.amount = amount(request.amount.units() + 1);
+            }
+            Any::RequestWithdrawal(request)
+        }
+        Any::Conclude(mut request) => {
+            request.entry_id = entry_id(number);
+            Any::Conclude(request)
+        }
+        Any::FinishWithdrawal(mut request) => {
+            request.entry_id = entry_id(number);
+            Any::FinishWithdrawal(request)
+        }
+        Any::PartnerAnswer(mut request) => {
+            request.entry_id = entry_id(number);
+            request.signed.nonce = nonce;
+            request.signed.request.id = identifier(14, number);
+            if twist == 0 {
+                request.reject_reason = match request.reject_reason {
+                    None => Some("after all".to_owned()),
+                    Some(_) => None,
+                };
+            }
+            Any::PartnerAnswer(request)
+        }
+        _ => return None,
+    })
+}

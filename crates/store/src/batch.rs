@@ -1,0 +1,470 @@
+//! Batches: what arrives together is decided together and made durable by one commit.
+//!
+//! | step | what happens |
+//! |---|---|
+//! | take | all commands that are waiting, up to [`COMMANDS_MAX`]; a lone one never waits for more |
+//! | begin | the head of the journal chain is locked, so that batches are serial across processes |
+//! | load | what the commands declare, in two rounds of bulk reads |
+//! | decide | one after the other on the same view; a refused one changes nothing |
+//! | commit | all changed records, the journal, the chain: bulk writes and one flush |
+//! | answer | only now; every command gets its own answer |
+//!
+//! After a conflict everything from *begin* on is done again, with the same identifiers. The
+//! batch runs on a thread of its own, because SQLite works synchronously.
+
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use ledger::{Account, Timestamp};
+use rules::{Command, Decidable, Keys, Refusal, Submission, View};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::{
+    journal::Commit,
+    record::{Columns, CommitFacts, Stored, for_each_stored},
+    sql::{
+        self, ChainHead, CommitError, Connection, Driver, Fetch, Location, Opening, Reader,
+        StoreError, Write,
+    },
+};
+
+/// The most commands in one batch: bounds the memory and the time of a commit.
+const COMMANDS_MAX: usize = 1_024;
+
+/// The most commands that wait; beyond that new ones are turned away.
+const QUEUE_MAX: usize = 8_192;
+
+/// How often a batch that met a conflict or was rolled back is tried in all.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// How often the database is asked whether a commit happened before the question is given up.
+const PROBES_MAX: u32 = 20;
+
+/// The pause before the first repetition; it doubles up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// There is one chain.
+const LANE: i64 = 0;
+
+/// The process clock, handed in.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Why a command has no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// It was decided, and refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It was not done: too many others are waiting, or the store is closing.
+    #[error("the store takes no more commands at present")]
+    Overloaded,
+    /// It was not done: the database cannot be written.
+    #[error("the database cannot be written at present")]
+    Unavailable,
+    /// It may have been done or not; repeating it is safe and tells.
+    #[error("the database was lost while it committed")]
+    OutcomeUnknown,
+    /// It was not done: the program is at fault.
+    #[error("an internal fault")]
+    Internal,
+}
+
+/// What becomes of a command that the batch could not finish.
+#[derive(Clone, Copy)]
+enum Failure {
+    Unavailable,
+    OutcomeUnknown,
+    Internal,
+}
+
+impl From<Failure> for SubmitError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unavailable => SubmitError::Unavailable,
+            Failure::OutcomeUnknown => SubmitError::OutcomeUnknown,
+            Failure::Internal => SubmitError::Internal,
+        }
+    }
+}
+
+/// A command in the queue, with whoever waits for its answer.
+trait Waiting: Decidable {
+    fn answer(self: Box<Self>, failure: Option<Failure>);
+}
+
+struct Waiter<C: Command> {
+    submission: Submission<C>,
+    reply: oneshot::Sender<Result<C::Outcome, SubmitError>>,
+}
+
+impl<C: Command> Decidable for Waiter<C> {
+    fn keys(&self) -> Keys {
+        self.submission.keys()
+    }
+
+    fn more_keys(&self, view: &View) -> Keys {
+        self.submission.more_keys(view)
+    }
+
+    fn decide(&mut self, view: &mut View, now: Timestamp) {
+        self.submission.decide(view, now);
+    }
+}
+
+impl<C: Command> Waiting for Waiter<C> {
+    fn answer(self: Box<Self>, failure: Option<Failure>) {
+        let answer = match (failure, self.submission.answer) {
+            (Some(failure), _) => Err(failure.into()),
+            (None, Some(answer)) => answer.map_err(SubmitError::Refused),
+            (None, None) => Err(SubmitError::Internal),
+        };
+        // Whoever asked may have gone; what was decided stands all the same.
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// The durable state of the network. Clones share it.
+#[derive(Clone)]
+pub struct Store {
+    queue: mpsc::Sender<Box<dyn Waiting>>,
+    reader: Reader,
+    clock: Clock,
+    stopped: Arc<tokio::sync::Mutex<Option<oneshot::Receiver<()>>>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the database, brings its schema up to date, and starts the thread that commits.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`] of opening the database.
+    pub async fn open(
+        location: &Location,
+        opening: Opening,
+        clock: Clock,
+    ) -> Result<Store, StoreError> {
+        let (connection, reader) = sql::open(location, opening).await?;
+        let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+        let (has_stopped, stopped) = oneshot::channel();
+        let runtime = tokio::runtime::Handle::current();
+        let writer = Writer {
+            connection,
+            clock: Arc::clone(&clock),
+        };
+        std::thread::Builder::new()
+            .name("commit".to_owned())
+            .spawn(move || {
+                runtime.block_on(writer.run(waiting));
+                let _ = has_stopped.send(());
+            })
+            .map_err(|source| StoreError::Unavailable {
+                source: source.into(),
+            })?;
+        Ok(Store {
+            queue,
+            reader,
+            clock,
+            stopped: Arc::new(tokio::sync::Mutex::new(Some(stopped))),
+        })
+    }
+
+    /// Decides a command and makes what it changes durable before it answers.
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError`]; only [`SubmitError::OutcomeUnknown`] leaves open whether it was done.
+    pub async fn submit<C: Command>(&self, command: C) -> Result<C::Outcome, SubmitError> {
+        let (reply, answer) = oneshot::channel();
+        let waiter = Waiter {
+            submission: Submission::new(command),
+            reply,
+        };
+        self.queue
+            .try_send(Box::new(waiter))
+            .map_err(|_| SubmitError::Overloaded)?;
+        answer.await.unwrap_or(Err(SubmitError::OutcomeUnknown))
+    }
+
+    /// The time of the process clock, for questions that no command asks.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Whether the thread that commits is alive.
+    pub fn is_writing(&self) -> bool {
+        !self.queue.is_closed()
+    }
+
+    pub(crate) fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Gives this handle back and waits until all others are gone, what is queued is committed
+    /// and the database is closed.
+    pub async fn close(self) {
+        let Store { queue, stopped, .. } = self;
+        drop(queue);
+        if let Some(stopped) = stopped.lock().await.take() {
+            let _ = stopped.await;
+        }
+    }
+}
+
+struct Writer {
+    connection: Connection,
+    clock: Clock,
+}
+
+/// What became of one attempt at a batch.
+enum Attempt {
+    Done,
+    Again(StoreError),
+    Failed(Failure),
+}
+
+impl Writer {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Box<dyn Waiting>>) {
+        let mut batch = Vec::new();
+        while waiting.recv_many(&mut batch, COMMANDS_MAX).await > 0 {
+            let failure = self.finish(&mut batch).await;
+            for waiter in batch.drain(..) {
+                waiter.answer(failure);
+            }
+        }
+    }
+
+    /// Decides and commits a batch, trying again as long as that may help.
+    async fn finish(&mut self, batch: &mut [Box<dyn Waiting>]) -> Option<Failure> {
+        let batch_id = Uuid::now_v7();
+        let mut pause = PAUSE_MIN;
+        for attempt in 1..=ATTEMPTS_MAX {
+            match self.attempt(batch, batch_id).await {
+                Attempt::Done => return None,
+                Attempt::Failed(failure) => return Some(failure),
+                Attempt::Again(error) => {
+                    tracing::warn!(attempt, commands = batch.len(), error = %Chain(&error), "a batch was rolled back");
+                    if !error.is_transient() {
+                        return Some(Failure::Internal);
+                    }
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+        Some(Failure::Unavailable)
+    }
+
+    async fn attempt(&mut self, batch: &mut [Box<dyn Waiting>], batch_id: Uuid) -> Attempt {
+        let head = match self.connection.begin(LANE).await {
+            Ok(head) => head,
+            Err(error) => return Attempt::Again(error),
+        };
+        let mut view = match self.load(batch).await {
+            Ok(view) => view,
+            Err(error) => {
+                self.connection.rollback().await;
+                return Attempt::Again(error);
+            }
+        };
+        let now = (self.clock)().max(Timestamp(head.time_us));
+        for waiter in batch.iter_mut() {
+            // A command that reads what it did not declare panics before it changed anything:
+            // its neighbours need not suffer for that.
+            let decided = catch_unwind(AssertUnwindSafe(|| waiter.decide(&mut view, now)));
+            if decided.is_err() {
+                tracing::error!("a command panicked while it was decided");
+            }
+        }
+        let (writes, next) = writes(&view, &head, batch_id, now);
+        let Some(next) = next else {
+            self.connection.rollback().await;
+            return Attempt::Done;
+        };
+        match self.connection.commit(&writes, &next).await {
+            Ok(()) => Attempt::Done,
+            Err(CommitError::Conflict(error) | CommitError::RolledBack(error)) => {
+                Attempt::Again(error)
+            }
+            Err(CommitError::Unknown(error)) => self.resolve(batch_id, error).await,
+        }
+    }
+
+    /// Finds out whether a commit whose answer was lost has happened.
+    async fn resolve(&mut self, batch_id: Uuid, lost: StoreError) -> Attempt {
+        tracing::warn!(error = %Chain(&lost), "the answer to a commit was lost; asking for it");
+        let mut pause = PAUSE_MIN;
+        for _ in 0..PROBES_MAX {
+            match self.connection.committed(batch_id, LANE).await {
+                Ok(true) => return Attempt::Done,
+                Ok(false) => return Attempt::Again(lost),
+                Err(error) => {
+                    tracing::warn!(error = %Chain(&error), "the outcome of a commit is unknown yet");
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+        Attempt::Failed(Failure::OutcomeUnknown)
+    }
+
+    async fn load(&mut self, batch: &[Box<dyn Waiting>]) -> Result<View, StoreError> {
+        let mut view = View::default();
+        let mut keys = Keys::default();
+        for waiter in batch {
+            keys.absorb(waiter.keys());
+        }
+        load_keys(&mut self.connection, &mut view, keys).await?;
+        let mut more = Keys::default();
+        for waiter in batch {
+            more.absorb(waiter.more_keys(&view));
+        }
+        more.forget_known(&view);
+        if !more.is_empty() {
+            load_keys(&mut self.connection, &mut view, more).await?;
+        }
+        Ok(view)
+    }
+}
+
+macro_rules! define_loading {
+    ($($shelf:ident),+) => {
+        /// Loads `keys` with one bulk read per kind of record, all of them at once.
+        async fn load_keys(
+            connection: &mut Connection,
+            view: &mut View,
+            keys: Keys,
+        ) -> Result<(), StoreError> {
+            let mut fetches = Vec::new();
+            $(if !keys.$shelf.is_empty() {
+                fetches.push(fetch_of(&view.$shelf, &keys.$shelf));
+            })+
+            let mut answers = connection.fetch(&fetches).await?.into_iter();
+            $(if !keys.$shelf.is_empty() {
+                place(&mut view.$shelf, keys.$shelf, answers.next().unwrap_or_default())?;
+            })+
+            Ok(())
+        }
+
+        /// What every changed record writes.
+        fn record_writes(view: &View, facts: &CommitFacts<'_>) -> Vec<Write> {
+            let mut writes = Vec::new();
+            $(writes.extend(write_of(&view.$shelf, facts));)+
+            writes
+        }
+    };
+}
+for_each_stored!(define_loading);
+
+/// The shelf tells the kind of record.
+fn fetch_of<R: Stored>(_: &rules::Shelf<R>, keys: &std::collections::BTreeSet<R::Key>) -> Fetch {
+    Fetch {
+        table: R::TABLE,
+        by: R::TABLE.key,
+        keys: keys.iter().map(R::key_values).collect(),
+    }
+}
+
+fn place<R: Stored>(
+    shelf: &mut rules::Shelf<R>,
+    keys: std::collections::BTreeSet<R::Key>,
+    rows: Vec<sql::Row>,
+) -> Result<(), StoreError> {
+    for key in keys {
+        shelf.load(key, None);
+    }
+    for row in rows {
+        let record = R::from_row(&mut Columns::from(row))?;
+        shelf.load(record.key(), Some(record));
+    }
+    Ok(())
+}
+
+fn write_of<R: Stored>(shelf: &rules::Shelf<R>, facts: &CommitFacts<'_>) -> Option<Write> {
+    let rows: Vec<_> = shelf.changed().map(|record| record.to_row(facts)).collect();
+    (!rows.is_empty()).then_some(Write {
+        table: R::TABLE,
+        mode: R::MODE,
+        rows,
+    })
+}
+
+/// What a batch writes, and the head that the chain then has; no head if nothing changed.
+fn writes(
+    view: &View,
+    head: &ChainHead,
+    batch_id: Uuid,
+    now: Timestamp,
+) -> (Vec<Write>, Option<ChainHead>) {
+    let entries = &view.entries;
+    let count = i64::try_from(entries.len()).unwrap_or(i64::MAX);
+    let commit = Commit {
+        lane: head.lane,
+        sequence: head.sequence + 1,
+        batch_id,
+        previous_hash: head.hash.clone(),
+        time: now,
+        first_entry: head.last_entry + 1,
+        last_entry: head.last_entry + count,
+    };
+    let facts = CommitFacts {
+        sequence: commit.sequence,
+        last_entries: last_entries(view, commit.first_entry),
+    };
+    let mut writes = record_writes(view, &facts);
+    if writes.is_empty() {
+        return (Vec::new(), None);
+    }
+    let hash = commit.hash(entries, view.signed_requests.changed());
+    writes.extend(
+        commit
+            .writes(&hash, entries)
+            .into_iter()
+            .filter(|write| !write.rows.is_empty()),
+    );
+    let next = ChainHead {
+        lane: commit.lane,
+        sequence: commit.sequence,
+        hash,
+        time_us: now.0,
+        last_entry: commit.last_entry,
+    };
+    (writes, Some(next))
+}
+
+fn last_entries(view: &View, first_entry: i64) -> BTreeMap<&Account, i64> {
+    let mut last = BTreeMap::new();
+    for (number, entry) in (first_entry..).zip(&view.entries) {
+        for posting in &entry.postings {
+            last.insert(&posting.from.account, number);
+            last.insert(&posting.to.account, number);
+        }
+    }
+    last
+}
+
+/// An error with all its causes, for the log.
+pub(crate) struct Chain<'error>(pub(crate) &'error dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

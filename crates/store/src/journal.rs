@@ -1,0 +1,188 @@
+//! The journal as rows, and the hash chain over it.
+//!
+//! Every commit has a hash over the hash of the commit before it, its own figures, its journal
+//! entries and the signed requests that it took in. Whoever knows the last hash finds any row
+//! that was changed since.
+
+use ledger::{Bucket, Entry, EntryId, EntryNumber, Holding, Posting, Timestamp};
+use rules::record::SignedRequest;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::{
+    record::{Columns, owner_columns, table},
+    sql::{CHAIN, StoreError, Table, Value, Write, WriteMode},
+};
+
+/// Journal entries.
+pub(crate) const JOURNAL: &Table = table!("journal", ["number"],
+    number Int, commit_sequence Int, id Uuid, cause Text, subject Uuid, signed_request Uuid, at Int);
+
+/// Their postings.
+pub(crate) const POSTINGS: &Table = table!("postings", ["entry", "position"],
+    entry Int, position Int, currency Text, amount Amount, from_kind Int, from_owner Uuid,
+    from_bucket Int, to_kind Int, to_owner Uuid, to_bucket Int);
+
+/// One commit, as the chain remembers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Commit {
+    pub(crate) lane: i64,
+    pub(crate) sequence: i64,
+    pub(crate) batch_id: Uuid,
+    pub(crate) previous_hash: Vec<u8>,
+    pub(crate) time: Timestamp,
+    /// The number of the first entry; one above `last_entry` where there is none.
+    pub(crate) first_entry: i64,
+    pub(crate) last_entry: i64,
+}
+
+impl Commit {
+    /// The hash of the commit with its entries, in order, and the signed requests it took in, in
+    /// the order of their identifiers.
+    pub(crate) fn hash<'a>(
+        &self,
+        entries: &[Entry],
+        requests: impl IntoIterator<Item = &'a SignedRequest>,
+    ) -> Vec<u8> {
+        let mut hash = Sha256::new();
+        hash.update(&self.previous_hash);
+        hash.update(self.lane.to_be_bytes());
+        hash.update(self.sequence.to_be_bytes());
+        hash.update(self.batch_id.as_bytes());
+        hash.update(self.time.0.to_be_bytes());
+        hash.update(self.first_entry.to_be_bytes());
+        hash.update(self.last_entry.to_be_bytes());
+        for (number, entry) in (self.first_entry..).zip(entries) {
+            let bytes = entry.canonical_bytes(EntryNumber(number), self.time);
+            hash.update(Sha256::digest(bytes));
+        }
+        for request in requests {
+            hash.update(request.id.as_bytes());
+            hash.update(request.public_key);
+            hash.update(Sha256::digest(&request.payload));
+            hash.update(request.digest);
+            hash.update(Sha256::digest(request.signature.as_bytes()));
+        }
+        hash.finalize().to_vec()
+    }
+
+    /// What the commit writes of itself: its place in the chain, entries and postings.
+    pub(crate) fn writes(&self, hash: &[u8], entries: &[Entry]) -> Vec<Write> {
+        let mut journal = Vec::with_capacity(entries.len());
+        let mut postings = Vec::new();
+        for (number, entry) in (self.first_entry..).zip(entries) {
+            journal.push(vec![
+                number.into(),
+                self.sequence.into(),
+                entry.id.0.into(),
+                entry.cause.as_ref().into(),
+                entry.subject.into(),
+                entry.signed_request.into(),
+                self.time.0.into(),
+            ]);
+            for (position, posting) in (0_i64..).zip(&entry.postings) {
+                let [from_kind, from_owner] = owner_columns(posting.from.account.owner);
+                let [to_kind, to_owner] = owner_columns(posting.to.account.owner);
+                postings.push(vec![
+                    number.into(),
+                    position.into(),
+                    posting.from.account.currency.as_str().into(),
+                    posting.amount.units().into(),
+                    from_kind,
+                    from_owner,
+                    bucket_value(posting.from.bucket),
+                    to_kind,
+                    to_owner,
+                    bucket_value(posting.to.bucket),
+                ]);
+            }
+        }
+        let link = vec![
+            self.lane.into(),
+            self.sequence.into(),
+            self.batch_id.into(),
+            self.previous_hash.as_slice().into(),
+            hash.into(),
+            self.time.0.into(),
+            self.first_entry.into(),
+            self.last_entry.into(),
+        ];
+        let insert = |table, rows| Write {
+            table,
+            mode: WriteMode::Insert,
+            rows,
+        };
+        vec![
+            insert(&CHAIN, vec![link]),
+            insert(JOURNAL, journal),
+            insert(POSTINGS, postings),
+        ]
+    }
+
+    /// Reads a row of the chain: the commit and the hash that it claims.
+    pub(crate) fn from_row(columns: &mut Columns) -> Result<(Commit, Vec<u8>), StoreError> {
+        let (lane, sequence) = (columns.int()?, columns.int()?);
+        let (batch_id, previous_hash) = (columns.uuid()?, columns.bytes()?);
+        let hash = columns.bytes()?;
+        let commit = Commit {
+            lane,
+            sequence,
+            batch_id,
+            previous_hash,
+            time: columns.time()?,
+            first_entry: columns.int()?,
+            last_entry: columns.int()?,
+        };
+        Ok((commit, hash))
+    }
+}
+
+fn bucket_value(bucket: Bucket) -> Value {
+    match bucket {
+        Bucket::Available => 0_i64.into(),
+        Bucket::Held => 1_i64.into(),
+    }
+}
+
+fn bucket(columns: &mut Columns) -> Result<Bucket, StoreError> {
+    match columns.int()? {
+        0 => Ok(Bucket::Available),
+        1 => Ok(Bucket::Held),
+        other => Err(columns.corrupt(&other.to_string())),
+    }
+}
+
+/// An entry without its postings, its number, and the time that it claims.
+pub(crate) fn entry_from_row(
+    columns: &mut Columns,
+) -> Result<(EntryNumber, Entry, Timestamp), StoreError> {
+    let number = EntryNumber(columns.int()?);
+    let _commit_sequence = columns.int()?;
+    let entry = Entry {
+        id: EntryId(columns.uuid()?),
+        cause: columns.text()?.into(),
+        subject: columns.uuid()?,
+        signed_request: columns.optional_uuid()?,
+        postings: Vec::new(),
+    };
+    Ok((number, entry, columns.time()?))
+}
+
+/// A posting and the number of its entry.
+pub(crate) fn posting_from_row(
+    columns: &mut Columns,
+) -> Result<(EntryNumber, Posting), StoreError> {
+    let number = EntryNumber(columns.int()?);
+    let _position = columns.int()?;
+    let currency = columns.parsed()?;
+    let amount = columns.amount()?;
+    let mut holding = || -> Result<Holding, StoreError> {
+        let (kind, owner) = (columns.int()?, columns.uuid()?);
+        let owner = columns.owner(kind, owner)?;
+        let bucket = bucket(columns)?;
+        let account = ledger::Account::new(owner, &currency);
+        Ok(Holding { account, bucket })
+    };
+    let (from, to) = (holding()?, holding()?);
+    Ok((number, Posting { from, to, amount }))
+}

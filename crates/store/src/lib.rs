@@ -1,0 +1,21 @@
+//! Durable state: everything the network remembers, on SQLite or on PostgreSQL.
+//!
+//! Commands are decided and committed in batches by the [`Store`]; lists and look-ups read what
+//! is committed. Here live batches, rows, queries and the verification of the books; what a
+//! command decides is in the rules, and what is a dialect of SQL is in [`sql`].
+
+mod batch;
+mod journal;
+mod lists;
+mod record;
+mod select;
+pub mod sql;
+mod verify;
+
+pub use batch::{Clock, Store, SubmitError};
+pub use lists::{
+    AllocationFilter, AllocationSort, ConnectionFilter, Owned, Page, PartnerFilter, Principal,
+    SettlementFilter, Side, TransferFilter,
+};
+pub use sql::{InvalidLocation, Location, Opening, StoreError};
+pub use verify::{Report, verify};

@@ -1,0 +1,308 @@
+//! The write side: one connection, one transaction at a time.
+//!
+//! A batch travels as [`begin`](Driver::begin) (locks the head of the journal
+//! chain, so batches are serial across processes) → [`fetch`](Driver::fetch) as
+//! often as needed → [`commit`](Driver::commit) or
+//! [`rollback`](Driver::rollback). What differs between the databases is behind
+//! [`Session`]; what is the same, the chain among it, is written here once.
+
+use std::future::Future;
+
+use uuid::Uuid;
+
+use super::dialect::Dialect;
+use super::error::{CommitError, StoreError};
+use super::table::{Column, Table};
+use super::value::{Kind, Row, Value};
+
+/// Rows to load: those whose columns `by` equal one of the keys.
+#[derive(Debug)]
+pub struct Fetch {
+    /// Where to look.
+    pub table: &'static Table,
+    /// Names of columns of the table, at least one, that an index starts with.
+    pub by: &'static [&'static str],
+    /// Each as long as `by`. A key that is given twice is looked up once.
+    pub keys: Vec<Vec<Value>>,
+}
+
+impl Fetch {
+    /// The keys without repetitions: a join would return their rows twice.
+    pub(super) fn distinct_keys(&self) -> Vec<&Vec<Value>> {
+        let mut keys: Vec<_> = self.keys.iter().collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+}
+
+/// What to do with a row whose key is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteMode {
+    /// It is an error, [`CommitError::Conflict`].
+    Insert,
+    /// The row of that key gets the new values.
+    Upsert,
+}
+
+/// Rows to write into one table.
+#[derive(Debug)]
+pub struct Write {
+    /// Where to.
+    pub table: &'static Table,
+    /// What to do with a key that is taken.
+    pub mode: WriteMode,
+    /// Each with a value for every column of the table, in its order. No two
+    /// rows have the same key.
+    pub rows: Vec<Vec<Value>>,
+}
+
+/// The head of a lane of the journal chain: what its last commit left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainHead {
+    /// Which lane.
+    pub lane: i64,
+    /// The number of the last commit, 0 before the first.
+    pub sequence: i64,
+    /// The hash of the last commit, 32 bytes, all zero before the first.
+    pub hash: Vec<u8>,
+    /// The business time of the last commit, microseconds since 1970.
+    pub time_us: i64,
+    /// The number of the last journal entry, 0 before the first.
+    pub last_entry: i64,
+}
+
+/// The table of commits, one row for each.
+pub static CHAIN: Table = Table {
+    name: "chain",
+    columns: &[
+        Column {
+            name: "lane",
+            kind: Kind::Int,
+        },
+        Column {
+            name: "sequence",
+            kind: Kind::Int,
+        },
+        Column {
+            name: "batch_id",
+            kind: Kind::Uuid,
+        },
+        Column {
+            name: "previous_hash",
+            kind: Kind::Bytes,
+        },
+        Column {
+            name: "hash",
+            kind: Kind::Bytes,
+        },
+        Column {
+            name: "time_us",
+            kind: Kind::Int,
+        },
+        Column {
+            name: "first_entry",
+            kind: Kind::Int,
+        },
+        Column {
+            name: "last_entry",
+            kind: Kind::Int,
+        },
+    ],
+    key: &["lane", "sequence"],
+};
+
+/// The one connection that writes. To be used inside a Tokio runtime; on SQLite
+/// every call blocks its thread for as long as the disk takes.
+pub trait Driver: Send {
+    /// Begins a transaction, locks the head of the lane and reads it. Connects
+    /// first when the connection is gone; rolls back first when a transaction
+    /// was left open.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`]; then no transaction is open.
+    fn begin(&mut self, lane: i64) -> impl Future<Output = Result<ChainHead, StoreError>> + Send;
+
+    /// Loads rows inside the transaction: for each fetch its rows in no
+    /// particular order, with all columns of the table in their order.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`]; then the transaction is to be rolled back.
+    fn fetch(
+        &mut self,
+        fetches: &[Fetch],
+    ) -> impl Future<Output = Result<Vec<Vec<Row>>, StoreError>> + Send;
+
+    /// Writes all rows and the new head, then commits. No transaction is open
+    /// afterwards, whatever the result.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`] tells whether it may have been committed all the same.
+    fn commit(
+        &mut self,
+        writes: &[Write],
+        head: &ChainHead,
+    ) -> impl Future<Output = Result<(), CommitError>> + Send;
+
+    /// Rolls the transaction back, if one is open. Cannot fail: a connection
+    /// that does not answer is dropped, and its transaction with it.
+    fn rollback(&mut self) -> impl Future<Output = ()> + Send;
+
+    /// Whether the batch of this id is in the chain of the lane: the question
+    /// after [`CommitError::Unknown`]. The answer is final.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`]; then nothing is known yet and the question is to be
+    /// repeated.
+    fn committed(
+        &mut self,
+        batch: Uuid,
+        lane: i64,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}
+
+/// What a database offers to [`Driver`] and to the migrations.
+pub(super) trait Session: Send {
+    const DIALECT: Dialect;
+
+    /// Opens a transaction and runs its first query. After an error none is open.
+    fn start(
+        &mut self,
+        sql: &str,
+        params: &[Value],
+    ) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
+
+    /// Runs one statement inside the transaction.
+    fn query(
+        &mut self,
+        sql: &str,
+        params: &[Value],
+    ) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
+
+    /// Runs statements without parameters, inside the transaction if one is open.
+    fn script(&mut self, sql: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// See [`Driver::fetch`].
+    fn load(
+        &mut self,
+        fetches: &[Fetch],
+    ) -> impl Future<Output = Result<Vec<Vec<Row>>, StoreError>> + Send;
+
+    /// Writes rows, and with them one statement that must change one row.
+    fn save(
+        &mut self,
+        writes: &[Write],
+        head_sql: &str,
+        head_params: &[Value],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Commits. No transaction is open afterwards.
+    fn finish(&mut self) -> impl Future<Output = Result<(), CommitError>> + Send;
+
+    /// See [`Driver::rollback`].
+    fn abandon(&mut self) -> impl Future<Output = ()> + Send;
+
+    /// Gives up the connection with all that is unfinished on it.
+    fn disconnect(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+impl<S: Session> Driver for S {
+    async fn begin(&mut self, lane: i64) -> Result<ChainHead, StoreError> {
+        let sql = format!(
+            "SELECT sequence, hash, time_us, last_entry FROM chain_heads WHERE lane = $1{}",
+            S::DIALECT.for_update(),
+        );
+        let rows = self.start(&sql, &[Value::Int(lane)]).await?;
+        let head = rows
+            .into_iter()
+            .next()
+            .ok_or_else(|| StoreError::Corrupt(format!("the chain has no lane {lane}")))
+            .and_then(|mut row| {
+                Ok(ChainHead {
+                    lane,
+                    sequence: row.int(0)?,
+                    hash: row.bytes(1)?,
+                    time_us: row.int(2)?,
+                    last_entry: row.int(3)?,
+                })
+            });
+        if head.is_err() {
+            self.abandon().await;
+        }
+        head
+    }
+
+    async fn fetch(&mut self, fetches: &[Fetch]) -> Result<Vec<Vec<Row>>, StoreError> {
+        self.load(fetches).await
+    }
+
+    async fn commit(&mut self, writes: &[Write], head: &ChainHead) -> Result<(), CommitError> {
+        let sql = "UPDATE chain_heads SET sequence = $1, hash = $2, time_us = $3, last_entry = $4 WHERE lane = $5";
+        let params = [
+            head.sequence.into(),
+            head.hash.clone().into(),
+            head.time_us.into(),
+            head.last_entry.into(),
+            head.lane.into(),
+        ];
+        save_and_finish(self, writes, sql, &params).await
+    }
+
+    async fn rollback(&mut self) {
+        self.abandon().await;
+    }
+
+    async fn committed(&mut self, batch: Uuid, lane: i64) -> Result<bool, StoreError> {
+        // The lock on the head waits until the old backend, if it still works
+        // on the lost COMMIT, has ended that transaction.
+        self.disconnect().await;
+        self.begin(lane).await?;
+        let found = self
+            .query(
+                "SELECT 1 FROM chain WHERE lane = $1 AND batch_id = $2",
+                &[lane.into(), batch.into()],
+            )
+            .await;
+        let found = match found {
+            Ok(rows) => !rows.is_empty(),
+            Err(error) => {
+                self.abandon().await;
+                return Err(error);
+            }
+        };
+        // The answer counts only after a commit of our own. On PostgreSQL it
+        // proves that this is a primary that can still make things durable, and
+        // what was flushed and replicated up to here includes the batch. On
+        // SQLite it overwrites what the failed COMMIT may have left in the log,
+        // which a restart could otherwise find complete.
+        save_and_finish(
+            self,
+            &[],
+            "UPDATE chain_heads SET probes = probes + 1 WHERE lane = $1",
+            &[lane.into()],
+        )
+        .await
+        .map_err(CommitError::into_inner)?;
+        Ok(found)
+    }
+}
+
+async fn save_and_finish<S: Session>(
+    session: &mut S,
+    writes: &[Write],
+    head_sql: &str,
+    head_params: &[Value],
+) -> Result<(), CommitError> {
+    // COMMIT is sent only after every write has answered: sent together with
+    // them it would answer OK for a transaction that a failed write had
+    // turned into a rollback.
+    if let Err(error) = session.save(writes, head_sql, head_params).await {
+        session.abandon().await;
+        return Err(CommitError::rolled_back(error));
+    }
+    session.finish().await
+}

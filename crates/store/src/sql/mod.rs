@@ -1,0 +1,160 @@
+//! The databases, SQLite and PostgreSQL, behind one small interface.
+//!
+//! Everything that depends on the dialect of SQL or on a client library lives
+//! here: opening and migrating a database ([`open`]), transactions of bulk reads
+//! and writes on the one write connection ([`Driver`]), queries on a pool of read
+//! connections ([`Reader`]). What the tables mean does not.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+mod dialect;
+mod driver;
+mod error;
+mod location;
+mod migrate;
+mod postgres;
+mod reader;
+mod sqlite;
+mod table;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use driver::{CHAIN, ChainHead, Driver, Fetch, Write, WriteMode};
+pub use error::{CommitError, StoreError};
+pub use location::{InvalidLocation, Location};
+pub use migrate::{MIGRATIONS, Migration};
+pub use reader::Reader;
+pub use table::{Column, Table};
+pub use value::{Kind, Row, Value};
+
+/// How to open a database.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    /// Whether to make a new database where there is none.
+    pub create: bool,
+    /// The most read connections at a time, at least 1.
+    pub readers_max: usize,
+}
+
+impl Default for Opening {
+    fn default() -> Self {
+        Self {
+            create: true,
+            readers_max: 8,
+        }
+    }
+}
+
+/// The write connection, to either database.
+pub struct Connection(Session);
+
+enum Session {
+    Sqlite(sqlite::Session),
+    Postgres(Box<postgres::Session>),
+}
+
+/// Opens a database for writing and brings its schema to the newest version.
+/// A SQLite file is ours alone until the connection is dropped; a PostgreSQL
+/// database may be shared with other processes.
+///
+/// # Errors
+///
+/// [`StoreError::Refused`] when the database is missing, in use, or newer than
+/// this program; else any [`StoreError`].
+pub async fn open(
+    location: &Location,
+    opening: Opening,
+) -> Result<(Connection, Reader), StoreError> {
+    open_with(location, opening, MIGRATIONS).await
+}
+
+async fn open_with(
+    location: &Location,
+    opening: Opening,
+    migrations: &[Migration],
+) -> Result<(Connection, Reader), StoreError> {
+    let session = match location {
+        Location::Sqlite(path) => {
+            let mut session = sqlite::Session::open(path, opening.create)?;
+            migrate::migrate(&mut session, migrations, opening.create).await?;
+            Session::Sqlite(session)
+        }
+        Location::Postgres(config) => {
+            let mut session = postgres::Session::open(config).await?;
+            migrate::migrate(&mut session, migrations, opening.create).await?;
+            Session::Postgres(Box::new(session))
+        }
+    };
+    Ok((Connection(session), pool(location, opening.readers_max)?))
+}
+
+/// Opens a database for reading only, beside whoever has it open for writing.
+/// Its schema must be of this program's version.
+///
+/// # Errors
+///
+/// [`StoreError::Refused`] when the database is missing or of another version;
+/// else any [`StoreError`].
+pub async fn open_reader(location: &Location, readers_max: usize) -> Result<Reader, StoreError> {
+    let reader = pool(location, readers_max)?;
+    let applied = reader
+        .query(migrate::APPLIED, Vec::new())
+        .await
+        .map_err(migrate::missing_record)?;
+    match migrate::pending(applied, MIGRATIONS)? {
+        [] => Ok(reader),
+        [next, ..] => Err(StoreError::Refused(format!(
+            "the database lacks migration {} ({}): open it for writing once",
+            next.version, next.name,
+        ))),
+    }
+}
+
+fn pool(location: &Location, readers_max: usize) -> Result<Reader, StoreError> {
+    Ok(Reader(match location {
+        Location::Sqlite(path) => {
+            reader::Pool::Sqlite(Arc::new(sqlite::Reader::open(path, readers_max)?))
+        }
+        Location::Postgres(config) => reader::Pool::Postgres(postgres::pool(config, readers_max)?),
+    }))
+}
+
+impl Driver for Connection {
+    async fn begin(&mut self, lane: i64) -> Result<ChainHead, StoreError> {
+        match &mut self.0 {
+            Session::Sqlite(session) => session.begin(lane).await,
+            Session::Postgres(session) => session.begin(lane).await,
+        }
+    }
+
+    async fn fetch(&mut self, fetches: &[Fetch]) -> Result<Vec<Vec<Row>>, StoreError> {
+        match &mut self.0 {
+            Session::Sqlite(session) => session.fetch(fetches).await,
+            Session::Postgres(session) => session.fetch(fetches).await,
+        }
+    }
+
+    async fn commit(&mut self, writes: &[Write], head: &ChainHead) -> Result<(), CommitError> {
+        match &mut self.0 {
+            Session::Sqlite(session) => session.commit(writes, head).await,
+            Session::Postgres(session) => session.commit(writes, head).await,
+        }
+    }
+
+    async fn rollback(&mut self) {
+        match &mut self.0 {
+            Session::Sqlite(session) => session.rollback().await,
+            Session::Postgres(session) => session.rollback().await,
+        }
+    }
+
+    async fn committed(&mut self, batch: Uuid, lane: i64) -> Result<bool, StoreError> {
+        match &mut self.0 {
+            Session::Sqlite(session) => session.committed(batch, lane).await,
+            Session::Postgres(session) => session.committed(batch, lane).await,
+        }
+    }
+}

@@ -1,0 +1,462 @@
+//! PostgreSQL: one connection that writes and reconnects when it is lost, and a
+//! pool of connections that read.
+//!
+//! Statements of one phase are pipelined: sent together, answered together, and
+//! every answer is checked.
+
+use std::time::Duration;
+
+use deadpool_postgres::{
+    ClientWrapper, Connect, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime,
+};
+use futures_util::future::{BoxFuture, join, join_all};
+use futures_util::{StreamExt, TryStreamExt};
+use tokio::task::JoinHandle;
+use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::error::{Severity, SqlState};
+use tokio_postgres::types::BorrowToSql;
+use tokio_postgres::{Client, Config, Error, NoTls, Statement};
+
+use super::dialect::Dialect;
+use super::driver;
+use super::driver::{Fetch, Write, WriteMode};
+use super::error::{CommitError, StoreError};
+use super::table::Table;
+use super::value::{Kind, Row, Value};
+
+mod codec;
+mod numeric;
+
+#[cfg(test)]
+pub(super) use numeric::tests::samples;
+
+/// Longest wait for a connection, from the name of the host to the session.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// After this long without an answer to what was sent, the peer counts as lost.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Rows per INSERT. Bounds the size of one message, which the server holds in
+/// memory several times.
+const ROWS_PER_INSERT: usize = 20_000;
+
+/// A server whose default is stricter than `on` keeps it. A transaction left
+/// open by a process that hangs holds the head of the chain, so it ends well
+/// before others that wait for the head give up. All that the session looks up
+/// has an index, but a plan that is made while a table is small and kept while
+/// it grows might scan or hash the whole of it: such plans are out.
+const WRITER_SETTINGS: &str = "
+    SELECT set_config('synchronous_commit', 'on', false)
+        WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write');
+    SELECT set_config(name, 'off', false) FROM pg_settings
+        WHERE name IN ('enable_seqscan', 'enable_hashjoin', 'enable_mergejoin');
+    SET statement_timeout = '30s';
+    SET idle_in_transaction_session_timeout = '10s'";
+
+const READER_SETTINGS: &str = "
+    SET default_transaction_read_only = on;
+    SET statement_timeout = '30s'";
+
+/// The write connection.
+pub(super) struct Session {
+    config: Config,
+    client: Option<ClientWrapper>,
+    /// Whether BEGIN was sent and no end of the transaction was seen since.
+    in_transaction: bool,
+}
+
+impl Session {
+    /// Connects, to a server that accepts writes.
+    pub(super) async fn open(config: &Config) -> Result<Self, StoreError> {
+        let mut config = configured(config);
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        let mut session = Self {
+            config,
+            client: None,
+            in_transaction: false,
+        };
+        session.connected().await?;
+        Ok(session)
+    }
+
+    /// The client; a new one when there is none or it is closed.
+    async fn connected(&mut self) -> Result<&ClientWrapper, StoreError> {
+        let client = match self.client.take() {
+            Some(client) if !client.is_closed() => client,
+            _ => {
+                let (client, task) =
+                    tokio::time::timeout(CONNECT_TIMEOUT, connect(&self.config, WRITER_SETTINGS))
+                        .await
+                        .map_err(StoreError::unavailable)?
+                        .map_err(cannot_connect)?;
+                ClientWrapper::new(client, task)
+            }
+        };
+        Ok(self.client.insert(client))
+    }
+
+    /// The client of the open transaction. Without a transaction every
+    /// statement would commit by itself, so there is none.
+    fn current(&self) -> Result<&ClientWrapper, StoreError> {
+        self.client
+            .as_ref()
+            .filter(|_| self.in_transaction)
+            .ok_or_else(|| StoreError::other("no transaction is open"))
+    }
+
+    async fn try_start(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
+        self.connected().await?;
+        self.in_transaction = true;
+        let client = self.current()?;
+        let statement = client.prepare_cached(sql).await.map_err(classify)?;
+        let (begun, rows) = join(
+            client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED"),
+            query(client, &statement, params),
+        )
+        .await;
+        begun.map_err(classify)?;
+        rows.map_err(classify)
+    }
+}
+
+impl driver::Session for Session {
+    const DIALECT: Dialect = Dialect::Postgres;
+
+    async fn start(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
+        self.abandon().await;
+        let reused = self.client.is_some();
+        let mut rows = self.try_start(sql, params).await;
+        if rows.is_err() {
+            self.abandon().await;
+            // The connection was lost while it was idle and nobody had noticed.
+            if reused && self.client.is_none() {
+                rows = self.try_start(sql, params).await;
+                if rows.is_err() {
+                    self.abandon().await;
+                }
+            }
+        }
+        rows
+    }
+
+    async fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
+        let client = self.current()?;
+        let statement = client.prepare_cached(sql).await.map_err(classify)?;
+        query(client, &statement, params).await.map_err(classify)
+    }
+
+    async fn script(&mut self, sql: &str) -> Result<(), StoreError> {
+        // A transaction that was lost with its connection must not go on
+        // outside of one.
+        let client = if self.in_transaction {
+            self.current()?
+        } else {
+            self.connected().await?
+        };
+        client.batch_execute(sql).await.map_err(classify)
+    }
+
+    async fn load(&mut self, fetches: &[Fetch]) -> Result<Vec<Vec<Row>>, StoreError> {
+        let client = self.current()?;
+        let mut calls = Vec::with_capacity(fetches.len());
+        for fetch in fetches {
+            let statement = client
+                .prepare_cached(&select_sql(fetch)?)
+                .await
+                .map_err(classify)?;
+            let keys = fetch.distinct_keys();
+            calls.push((
+                statement,
+                transposed(fetch.by.len(), keys.iter().map(|key| key.as_slice()))?,
+            ));
+        }
+        let answers = join_all(
+            calls
+                .iter()
+                .map(|(statement, columns)| query(client, statement, columns)),
+        )
+        .await;
+        answers
+            .into_iter()
+            .map(|answer| answer.map_err(classify))
+            .collect()
+    }
+
+    async fn save(
+        &mut self,
+        writes: &[Write],
+        head_sql: &str,
+        head_params: &[Value],
+    ) -> Result<(), StoreError> {
+        let client = self.current()?;
+        let mut calls = Vec::with_capacity(writes.len());
+        for write in writes {
+            let statement = client
+                .prepare_cached(&insert_sql(write))
+                .await
+                .map_err(classify)?;
+            for rows in write.rows.chunks(ROWS_PER_INSERT) {
+                let columns =
+                    transposed(write.table.columns.len(), rows.iter().map(Vec::as_slice))?;
+                calls.push((statement.clone(), columns));
+            }
+        }
+        let head = client.prepare_cached(head_sql).await.map_err(classify)?;
+        let (answers, changed) = join(
+            join_all(
+                calls
+                    .iter()
+                    .map(|(statement, columns)| client.execute_raw(statement, columns)),
+            ),
+            client.execute_raw(&head, head_params),
+        )
+        .await;
+        for answer in answers {
+            answer.map_err(classify)?;
+        }
+        match changed.map_err(classify)? {
+            1 => Ok(()),
+            changed => Err(StoreError::Corrupt(format!(
+                "the chain has {changed} heads of one lane"
+            ))),
+        }
+    }
+
+    async fn finish(&mut self) -> Result<(), CommitError> {
+        let answer = match self.current() {
+            Ok(client) => client.batch_execute("COMMIT").await,
+            Err(error) => return Err(CommitError::RolledBack(error)),
+        };
+        let Err(error) = answer else {
+            self.in_transaction = false;
+            return Ok(());
+        };
+        // An ordinary error ends the transaction for certain. A session that
+        // ends, or says nothing, may have committed before it did.
+        let definite =
+            !is_lost(&error) && error.code() != Some(&SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN);
+        let error = classify(error);
+        if definite {
+            self.abandon().await;
+            Err(CommitError::rolled_back(error))
+        } else {
+            self.disconnect().await;
+            Err(CommitError::Unknown(error))
+        }
+    }
+
+    async fn abandon(&mut self) {
+        if let Ok(client) = self.current()
+            && let Err(error) = client.batch_execute("ROLLBACK").await
+        {
+            tracing::warn!(%error, "rolling back; the connection is dropped");
+            self.client = None;
+        }
+        self.in_transaction = false;
+    }
+
+    async fn disconnect(&mut self) {
+        self.client = None;
+        self.in_transaction = false;
+    }
+}
+
+/// `SELECT … = ANY($1)`, or a join with all arrays of the keys' columns.
+fn select_sql(fetch: &Fetch) -> Result<String, StoreError> {
+    let table = fetch.table;
+    let columns = table.column_list("t.");
+    let arrays = fetch
+        .by
+        .iter()
+        .zip(1..)
+        .map(|(name, number)| {
+            let kind = table
+                .kind(name)
+                .ok_or_else(|| StoreError::other(format!("{} has no column {name}", table.name)))?;
+            Ok(format!("${number}::{}", array_type(kind)))
+        })
+        .collect::<Result<Vec<_>, StoreError>>()?
+        .join(", ");
+    Ok(match fetch.by {
+        [by] => format!(
+            "SELECT {columns} FROM {} t WHERE t.{by} = ANY({arrays})",
+            table.name
+        ),
+        by => format!(
+            "SELECT {columns} FROM UNNEST({arrays}) AS k({}) JOIN {} t USING ({})",
+            by.join(", "),
+            table.name,
+            by.join(", "),
+        ),
+    })
+}
+
+fn insert_sql(write: &Write) -> String {
+    let Table { name, columns, .. } = write.table;
+    let arrays: Vec<_> = columns
+        .iter()
+        .zip(1..)
+        .map(|(column, number)| format!("${number}::{}", array_type(column.kind)))
+        .collect();
+    let conflict = match write.mode {
+        WriteMode::Insert => String::new(),
+        WriteMode::Upsert => write.table.on_conflict_update(),
+    };
+    format!(
+        "INSERT INTO {name} ({}) SELECT * FROM UNNEST({}){conflict}",
+        write.table.column_list(""),
+        arrays.join(", "),
+    )
+}
+
+fn array_type(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Bool => "boolean[]",
+        Kind::Int => "bigint[]",
+        Kind::Text => "text[]",
+        Kind::Bytes => "bytea[]",
+        Kind::Uuid => "uuid[]",
+        Kind::Amount => "numeric[]",
+    }
+}
+
+/// Rows of `width` values as the arrays of their columns. Arrays of different
+/// lengths would be filled up with NULL by the server.
+fn transposed<'a>(
+    width: usize,
+    rows: impl ExactSizeIterator<Item = &'a [Value]>,
+) -> Result<Vec<Vec<&'a Value>>, StoreError> {
+    let mut columns: Vec<_> = (0..width).map(|_| Vec::with_capacity(rows.len())).collect();
+    for row in rows {
+        if row.len() != width {
+            return Err(StoreError::other(format!(
+                "a row has {} values instead of {width}",
+                row.len()
+            )));
+        }
+        for (column, value) in columns.iter_mut().zip(row) {
+            column.push(value);
+        }
+    }
+    Ok(columns)
+}
+
+/// Opens a pool of connections that only read; none is opened before it is needed.
+pub(super) fn pool(config: &Config, readers_max: usize) -> Result<Pool, StoreError> {
+    let manager = Manager::from_connect(
+        configured(config),
+        ReaderConnect,
+        ManagerConfig {
+            recycling_method: RecyclingMethod::Fast,
+        },
+    );
+    Pool::builder(manager)
+        .max_size(readers_max)
+        .runtime(Runtime::Tokio1)
+        .create_timeout(Some(CONNECT_TIMEOUT))
+        .build()
+        .map_err(StoreError::other)
+}
+
+/// Runs a query on a connection of the pool.
+pub(super) async fn read(pool: &Pool, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
+    let client = pool.get().await.map_err(|error| match error {
+        PoolError::Backend(error) => cannot_connect(error),
+        error => StoreError::unavailable(error),
+    })?;
+    let statement = client.prepare_cached(sql).await.map_err(classify)?;
+    query(&client, &statement, params).await.map_err(classify)
+}
+
+struct ReaderConnect;
+
+impl Connect for ReaderConnect {
+    fn connect(&self, config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
+        let config = config.clone();
+        Box::pin(async move { connect(&config, READER_SETTINGS).await })
+    }
+}
+
+fn configured(config: &Config) -> Config {
+    let mut config = config.clone();
+    config
+        .application_name("tidelock")
+        .tcp_user_timeout(TCP_USER_TIMEOUT);
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_TIMEOUT);
+    }
+    config
+}
+
+async fn connect(config: &Config, settings: &str) -> Result<(Client, JoinHandle<()>), Error> {
+    let (client, connection) = config.connect(NoTls).await?;
+    let task = tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::warn!(%error, "a connection to PostgreSQL was lost");
+        }
+    });
+    client.batch_execute(settings).await?;
+    Ok((client, task))
+}
+
+async fn query<P>(client: &Client, statement: &Statement, params: &[P]) -> Result<Vec<Row>, Error>
+where
+    for<'a> &'a P: BorrowToSql,
+{
+    let rows = client.query_raw(statement, params).await?;
+    rows.map(|row| codec::decode(&row?)).try_collect().await
+}
+
+/// Whether the session ended, so that what it did last is unknown.
+fn is_lost(error: &Error) -> bool {
+    match error.as_db_error() {
+        Some(error) => error.parsed_severity() != Some(Severity::Error),
+        None => true,
+    }
+}
+
+/// An error of connecting. What a wrong name or password causes does not pass by itself.
+fn cannot_connect(error: Error) -> StoreError {
+    match error.code().map(SqlState::code) {
+        Some(code) if code.starts_with("28") || code.starts_with("3D") => StoreError::other(error),
+        _ => StoreError::unavailable(error),
+    }
+}
+
+fn classify(error: Error) -> StoreError {
+    let Some(answer) = error.as_db_error() else {
+        // No answer of the server. Without a source, or with one of the
+        // socket, the connection is lost; other sources are of the codec.
+        let codec =
+            std::error::Error::source(&error).is_some_and(|source| !source.is::<std::io::Error>());
+        return if codec {
+            StoreError::other(error)
+        } else {
+            StoreError::unavailable(error)
+        };
+    };
+    match answer.code().code() {
+        "40001" | "40P01" | "23505" => StoreError::Conflict {
+            source: error.into(),
+        },
+        // Two that create the same table at once.
+        "42P07" | "42710" => StoreError::Conflict {
+            source: error.into(),
+        },
+        "53100" => StoreError::Full {
+            source: error.into(),
+        },
+        "XX001" | "XX002" => StoreError::Corrupt(answer.to_string()),
+        // A lock that is not had in time; a server that only reads.
+        "55P03" | "25006" => StoreError::unavailable(error),
+        // Connections, resources, an operator's intervention, the system.
+        other
+            if ["08", "53", "57", "58"]
+                .iter()
+                .any(|class| other.starts_with(class)) =>
+        {
+            StoreError::unavailable(error)
+        }
+        _ => StoreError::other(error),
+    }
+}

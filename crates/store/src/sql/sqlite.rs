@@ -1,0 +1,353 @@
+//! SQLite: one connection that writes, some that read, and a lock file that
+//! keeps other processes from writing.
+//!
+//! The write connection works synchronously inside the async functions: its
+//! caller gives it a thread of its own. Readers run on Tokio's blocking threads.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, Error, ErrorCode, OpenFlags, Statement, ffi, params_from_iter};
+use tokio::sync::Semaphore;
+
+use super::dialect::Dialect;
+use super::driver;
+use super::driver::{Fetch, Write, WriteMode};
+use super::error::{CommitError, StoreError};
+use super::value::{Row, Value};
+
+/// Longest wait for a lock. Within our own process nobody holds one for long;
+/// somebody with a shell on the database might.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Prepared statements kept per connection: more than there are in the program.
+const STATEMENTS_MAX: usize = 256;
+
+/// The write connection.
+pub(super) struct Session {
+    connection: Connection,
+    /// Held for as long as the connection is open.
+    _lock: File,
+}
+
+impl Session {
+    /// Opens the file for writing; with `create` makes it when it is missing.
+    pub(super) fn open(path: &Path, create: bool) -> Result<Self, StoreError> {
+        if !create {
+            require(path)?;
+        }
+        let lock = lock(path)?;
+        let connection = connect(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        )?;
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+            .map_err(classify)?;
+        Ok(Self {
+            connection,
+            _lock: lock,
+        })
+    }
+
+    fn save(&self, writes: &[Write], head_sql: &str, head_params: &[Value]) -> Result<(), Error> {
+        for write in writes {
+            let mut statement = self.connection.prepare_cached(&insert_sql(write))?;
+            for row in &write.rows {
+                statement.execute(params_from_iter(row))?;
+            }
+        }
+        let mut statement = self.connection.prepare_cached(head_sql)?;
+        bind(&mut statement, head_params)?;
+        match statement.raw_execute()? {
+            1 => Ok(()),
+            changed => Err(Error::StatementChangedRows(changed)),
+        }
+    }
+
+    fn load(&self, fetch: &Fetch) -> Result<Vec<Row>, Error> {
+        let conditions: Vec<_> = fetch
+            .by
+            .iter()
+            .map(|column| format!("{column} = ?"))
+            .collect();
+        let sql = format!(
+            "SELECT {} FROM {} WHERE {}",
+            fetch.table.column_list(""),
+            fetch.table.name,
+            conditions.join(" AND "),
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = Vec::new();
+        for key in fetch.distinct_keys() {
+            for row in statement.query_map(params_from_iter(key), decode)? {
+                rows.push(row?);
+            }
+        }
+        Ok(rows)
+    }
+
+    fn rollback(&self) {
+        // SQLite itself rolls back after some errors.
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "rolling back");
+        }
+    }
+}
+
+impl driver::Session for Session {
+    const DIALECT: Dialect = Dialect::Sqlite;
+
+    async fn start(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
+        self.rollback();
+        self.connection
+            .execute_batch("BEGIN IMMEDIATE")
+            .map_err(classify)?;
+        let rows = query(&self.connection, sql, params);
+        if rows.is_err() {
+            self.rollback();
+        }
+        rows
+    }
+
+    async fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
+        query(&self.connection, sql, params)
+    }
+
+    async fn script(&mut self, sql: &str) -> Result<(), StoreError> {
+        self.connection.execute_batch(sql).map_err(classify)
+    }
+
+    async fn load(&mut self, fetches: &[Fetch]) -> Result<Vec<Vec<Row>>, StoreError> {
+        self.in_transaction()?;
+        fetches
+            .iter()
+            .map(|fetch| Self::load(self, fetch).map_err(classify))
+            .collect()
+    }
+
+    async fn save(
+        &mut self,
+        writes: &[Write],
+        head_sql: &str,
+        head_params: &[Value],
+    ) -> Result<(), StoreError> {
+        self.in_transaction()?;
+        Self::save(self, writes, head_sql, head_params).map_err(classify)
+    }
+
+    async fn finish(&mut self) -> Result<(), CommitError> {
+        let Err(error) = self.connection.execute_batch("COMMIT") else {
+            return Ok(());
+        };
+        self.rollback();
+        // Of a disk that failed in the middle nobody knows what it has kept.
+        let definite = matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DiskFull | ErrorCode::ConstraintViolation)
+        );
+        let error = classify(error);
+        Err(if definite {
+            CommitError::rolled_back(error)
+        } else {
+            CommitError::Unknown(error)
+        })
+    }
+
+    async fn abandon(&mut self) {
+        self.rollback();
+    }
+
+    async fn disconnect(&mut self) {
+        self.rollback();
+    }
+}
+
+impl Session {
+    /// Without a transaction every statement would commit by itself.
+    fn in_transaction(&self) -> Result<(), StoreError> {
+        if self.connection.is_autocommit() {
+            return Err(StoreError::other("no transaction is open"));
+        }
+        Ok(())
+    }
+}
+
+fn insert_sql(write: &Write) -> String {
+    let table = write.table;
+    let marks = vec!["?"; table.columns.len()].join(", ");
+    let conflict = match write.mode {
+        WriteMode::Insert => String::new(),
+        WriteMode::Upsert => table.on_conflict_update(),
+    };
+    format!(
+        "INSERT INTO {} ({}) VALUES ({marks}){conflict}",
+        table.name,
+        table.column_list("")
+    )
+}
+
+/// Connections that only read, opened when needed and then kept.
+pub(super) struct Reader {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Reader {
+    /// The file must exist.
+    pub(super) fn open(path: &Path, readers_max: usize) -> Result<Self, StoreError> {
+        require(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            idle: Mutex::new(Vec::new()),
+            permits: Arc::new(Semaphore::new(readers_max)),
+        })
+    }
+
+    pub(super) async fn query(
+        self: Arc<Self>,
+        sql: &str,
+        params: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let permit = Arc::clone(&self.permits)
+            .acquire_owned()
+            .await
+            .map_err(StoreError::other)?;
+        let sql = sql.to_owned();
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let connection = match self.idle().pop() {
+                Some(connection) => connection,
+                None => connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+            };
+            let rows = query(&connection, &sql, &params);
+            self.idle().push(connection);
+            rows
+        })
+        .await
+        .map_err(StoreError::other)?
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(classify)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(classify)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(connection)
+}
+
+fn require(path: &Path) -> Result<(), StoreError> {
+    if path.exists() {
+        return Ok(());
+    }
+    Err(StoreError::Refused(format!(
+        "there is no database {}",
+        path.display()
+    )))
+}
+
+/// Takes the lock file beside the database. The database's own locks will not
+/// do: SQLite gives them back between transactions.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    // Two names of one database must have one lock.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut name = OsString::from(&path);
+    name.push(".lock");
+    let refuse =
+        |reason: String| StoreError::Refused(format!("the database {} {reason}", path.display()));
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&name)
+        .map_err(|error| refuse(format!("cannot be locked: {error}")))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(refuse("is open already, perhaps in another process".into()))
+        }
+        Err(TryLockError::Error(error)) => Err(refuse(format!("cannot be locked: {error}"))),
+    }
+}
+
+fn query(connection: &Connection, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
+    let run = || -> Result<Vec<Row>, Error> {
+        let mut statement = connection.prepare_cached(sql)?;
+        bind(&mut statement, params)?;
+        statement.raw_query().mapped(decode).collect()
+    };
+    run().map_err(classify)
+}
+
+/// Binds `$n` to the n-th value. To SQLite `$n` is a name, numbered by its
+/// first appearance, so binding by position would depend on the order in the text.
+fn bind(statement: &mut Statement<'_>, params: &[Value]) -> Result<(), Error> {
+    for index in 1..=statement.parameter_count() {
+        let name = statement.parameter_name(index).unwrap_or_default();
+        let value = name
+            .strip_prefix('$')
+            .and_then(|number| number.parse::<usize>().ok())
+            .and_then(|number| params.get(number.checked_sub(1)?))
+            .ok_or_else(|| Error::InvalidParameterName(name.to_owned()))?;
+        statement.raw_bind_parameter(index, value)?;
+    }
+    Ok(())
+}
+
+fn decode(row: &rusqlite::Row<'_>) -> Result<Row, Error> {
+    let values: Result<Vec<Value>, _> = (0..row.as_ref().column_count())
+        .map(|index| row.get(index))
+        .collect();
+    values.map(Row::from)
+}
+
+fn classify(error: Error) -> StoreError {
+    let Error::SqliteFailure(failure, _) = &error else {
+        return match error {
+            Error::FromSqlConversionFailure(..)
+            | Error::InvalidColumnType(..)
+            | Error::Utf8Error(..) => StoreError::Corrupt(error.to_string()),
+            error => StoreError::other(error),
+        };
+    };
+    match failure.code {
+        ErrorCode::ConstraintViolation
+            if [
+                ffi::SQLITE_CONSTRAINT_UNIQUE,
+                ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
+                ffi::SQLITE_CONSTRAINT_ROWID,
+            ]
+            .contains(&failure.extended_code) =>
+        {
+            StoreError::Conflict {
+                source: error.into(),
+            }
+        }
+        ErrorCode::DiskFull => StoreError::Full {
+            source: error.into(),
+        },
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
+            StoreError::Corrupt(error.to_string())
+        }
+        ErrorCode::DatabaseBusy
+        | ErrorCode::DatabaseLocked
+        | ErrorCode::SystemIoFailure
+        | ErrorCode::CannotOpen
+        | ErrorCode::PermissionDenied
+        | ErrorCode::ReadOnly
+        | ErrorCode::FileLockingProtocolFailed
+        | ErrorCode::OutOfMemory => StoreError::unavailable(error),
+        _ => StoreError::other(error),
+    }
+}

@@ -1,0 +1,44 @@
+//! What tests of several crates need, and nothing that ships.
+//!
+//! Here live the databases: an empty one for each test, on [SQLite](sqlite) or
+//! on [PostgreSQL](postgres), gone when the test ends. This crate knows nothing
+//! of the store: a database is handed out as the text of its location.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+pub mod postgres;
+pub mod sqlite;
+
+/// An empty database of one test. Dropping it removes it.
+pub struct TestDatabase {
+    /// Where it is, as the configuration of a server has it: `sqlite:path` or
+    /// `postgres://…`.
+    pub url: String,
+    kind: Kind,
+}
+
+enum Kind {
+    Sqlite(TempDir),
+    Postgres(postgres::Name),
+}
+
+impl TestDatabase {
+    /// The folder of a SQLite database, for tests that look at its files.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::Sqlite(folder) => Some(folder.path()),
+            Kind::Postgres(_) => None,
+        }
+    }
+}
+
+/// An empty database of each kind.
+///
+/// # Panics
+///
+/// As [`postgres::fresh_database`] does.
+pub async fn each_database() -> [TestDatabase; 2] {
+    [sqlite::fresh_file(), postgres::fresh_database().await]
+}
