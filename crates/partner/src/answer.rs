@@ -99,10 +99,27 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
 }
 
-/// An answer that is no "yes".
+/// An answer that is no "yes". What the partner said is kept as it came.
 enum No {
     Rejected(String),
-    Unknown(String),
+    Unknown { error: String, said: Option<String> },
+}
+
+impl No {
+    fn unknown(error: impl Into<String>) -> Self {
+        Self::Unknown {
+            error: error.into(),
+            said: None,
+        }
+    }
+}
+
+/// An error with what the partner said to it.
+fn with_words(error: String, said: Option<String>) -> String {
+    match said {
+        Some(said) => format!("{error}; it said: {}", one_line(&said)),
+        None => error,
+    }
 }
 
 pub(crate) fn read_connect(
@@ -124,8 +141,8 @@ pub(crate) fn read_connect(
         Err(No::Rejected(reason)) => ConnectAnswer::Rejected {
             reason: one_line(&scrub(reason)),
         },
-        Err(No::Unknown(error)) => ConnectAnswer::Unknown {
-            error: scrub(error),
+        Err(No::Unknown { error, said }) => ConnectAnswer::Unknown {
+            error: with_words(error, said.map(scrub)),
         },
     }
 }
@@ -146,7 +163,7 @@ fn connected(
     if let Some(reason) = said(response.reject_reason) {
         return Err(No::Rejected(reason));
     }
-    let missing = |name| No::Unknown(format!("answered 200 without {name}"));
+    let missing = |name| No::unknown(format!("answered 200 without {name}"));
     Ok((
         said(response.partners_connection_id).ok_or_else(|| missing("partnersConnectionId"))?,
         said(response.partners_client_id).ok_or_else(|| missing("partnersClientId"))?,
@@ -174,7 +191,9 @@ pub(crate) fn read_reserve(
         Err(No::Rejected(reason)) => ReserveAnswer::Rejected {
             reason: one_line(&reason),
         },
-        Err(No::Unknown(error)) => ReserveAnswer::Unknown { error },
+        Err(No::Unknown { error, said }) => ReserveAnswer::Unknown {
+            error: with_words(error, said),
+        },
     }
 }
 
@@ -192,7 +211,9 @@ pub(crate) fn read_tell(request: &MovementRequest, reply: Result<Reply, String>)
         Err(No::Rejected(reason)) => TellAnswer::Unknown {
             error: format!("the partner refuses what it is told: {}", one_line(&reason)),
         },
-        Err(No::Unknown(error)) => TellAnswer::Unknown { error },
+        Err(No::Unknown { error, said }) => TellAnswer::Unknown {
+            error: with_words(error, said),
+        },
     }
 }
 
@@ -234,17 +255,19 @@ pub(crate) fn read_status(request: &MovementRequest, reply: Result<Reply, String
                 one_line(&reason)
             ),
         },
-        Err(No::Unknown(error)) => StatusAnswer::Unknown { error },
+        Err(No::Unknown { error, said }) => StatusAnswer::Unknown {
+            error: with_words(error, said),
+        },
     }
 }
 
 /// The body of a 200, or what else was said.
 fn business_answer<T: DeserializeOwned>(reply: Result<Reply, String>) -> Result<T, No> {
-    let Reply { status, body } = reply.map_err(No::Unknown)?;
+    let Reply { status, body } = reply.map_err(No::unknown)?;
     if status == StatusCode::OK {
         // Nothing of the body is quoted: the decoder would show values.
         return serde_json::from_slice(&body).map_err(|error| {
-            No::Unknown(format!(
+            No::unknown(format!(
                 "answered 200 with a body that is not the expected JSON (line {}, column {})",
                 error.line(),
                 error.column()
@@ -268,12 +291,10 @@ fn business_answer<T: DeserializeOwned>(reply: Result<Reply, String>) -> Result<
         500..=599 => "it failed",
         _ => "only 200 is an answer",
     };
-    let quoted = said.map(|text| format!("; it said: {}", one_line(&text)));
-    Err(No::Unknown(format!(
-        "answered {}: {explanation}{}",
-        status.as_u16(),
-        quoted.unwrap_or_default()
-    )))
+    Err(No::Unknown {
+        error: format!("answered {}: {explanation}", status.as_u16()),
+        said,
+    })
 }
 
 fn error_text(body: &[u8]) -> Option<String> {
@@ -326,7 +347,7 @@ fn amount_differs(
 
 fn same(echoes: &[(&str, bool)]) -> Result<(), No> {
     match echoes.iter().find(|(_, differs)| *differs) {
-        Some((name, _)) => Err(No::Unknown(format!(
+        Some((name, _)) => Err(No::unknown(format!(
             "answered 200 for something else: its {name} is not the one that was asked about"
         ))),
         None => Ok(()),

@@ -10,6 +10,8 @@ mod answer;
 mod caller;
 mod endpoint;
 mod policy;
+#[cfg(test)]
+mod tests;
 
 pub use answer::{ConnectAnswer, ReserveAnswer, StatusAnswer, TellAnswer};
 pub use caller::PartnerCaller;

@@ -15,7 +15,9 @@ use std::cell::RefCell;
 use ledger::GoAccountId;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn, ParameterStyle};
-use utoipa::openapi::schema::{ArrayBuilder, Schema};
+use utoipa::openapi::schema::{
+    ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type,
+};
 use utoipa::openapi::{RefOr, Required};
 use utoipa::{IntoParams, PartialSchema};
 use uuid::Uuid;
@@ -71,7 +73,9 @@ impl Page {
         let number = (self.number != default.number).then(|| self.number.to_string());
         let size = (self.size != default.size).then(|| self.size.to_string());
         let number = number.map(|text| ("pageNumber", text));
-        number.into_iter().chain(size.map(|text| ("pageSize", text)))
+        number
+            .into_iter()
+            .chain(size.map(|text| ("pageSize", text)))
     }
 }
 
@@ -79,11 +83,17 @@ impl IntoParams for Page {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         // Text in the protocol's description, since that is what a query holds.
         let page = |name: &str, description: &str| {
-            parameter(name, description, false, String::schema())
+            parameter(name, description, false, String::described())
         };
         vec![
-            page("pageNumber", "The page, a whole number from 0; 0 if left out."),
-            page("pageSize", "Entries per page, from 1 to 500; 100 if left out."),
+            page(
+                "pageNumber",
+                "The page, a whole number from 0; 0 if left out.",
+            ),
+            page(
+                "pageSize",
+                "Entries per page, from 1 to 500; 100 if left out.",
+            ),
         ]
     }
 }
@@ -94,29 +104,36 @@ pub trait Value {
     fn texts(&self) -> Vec<String>;
 
     /// Its schema in the OpenAPI document.
-    fn schema() -> RefOr<Schema>;
+    fn described() -> RefOr<Schema>;
 }
 
 macro_rules! values {
-    ($($own:ty, as $described:ty;)+) => {$(
+    ($($own:ty, as $schema:expr;)+) => {$(
         impl Value for $own {
             fn texts(&self) -> Vec<String> {
                 vec![self.to_string()]
             }
 
-            fn schema() -> RefOr<Schema> {
-                <$described>::schema()
+            fn described() -> RefOr<Schema> {
+                $schema
             }
         }
     )+};
 }
 
 values! {
-    Uuid, as Uuid;
-    String, as String;
-    GoAccountId, as String;
-    bool, as bool;
-    DateTime, as DateTime;
+    Uuid, as uuid_schema();
+    String, as <String as PartialSchema>::schema();
+    GoAccountId, as <String as PartialSchema>::schema();
+    bool, as <bool as PartialSchema>::schema();
+    DateTime, as <DateTime as PartialSchema>::schema();
+}
+
+fn uuid_schema() -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)))
+        .into()
 }
 
 impl<T: Value> Value for Vec<T> {
@@ -124,8 +141,8 @@ impl<T: Value> Value for Vec<T> {
         self.iter().flat_map(Value::texts).collect()
     }
 
-    fn schema() -> RefOr<Schema> {
-        ArrayBuilder::new().items(T::schema()).into()
+    fn described() -> RefOr<Schema> {
+        ArrayBuilder::new().items(T::described()).into()
     }
 }
 
@@ -140,7 +157,11 @@ pub(crate) fn parameter(
     ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Query)
-        .required(if required { Required::True } else { Required::False })
+        .required(if required {
+            Required::True
+        } else {
+            Required::False
+        })
         .description(Some(description.trim()))
         // Repeated keys: the one form that also fits lists whose texts may hold commas.
         .style(list.then_some(ParameterStyle::Form))
@@ -382,7 +403,9 @@ impl Filters {
             None => Some(Vec::new()),
             Some(Json::Array(elements)) => {
                 let elements = elements.iter().filter(|element| **element != Json::Null);
-                elements.map(|element| text_of(element).map(Text::Element)).collect()
+                elements
+                    .map(|element| text_of(element).map(Text::Element))
+                    .collect()
             }
             Some(Json::Null) => Some(Vec::new()),
             Some(value) => Some(vec![Text::Own(text_of(value)?)]),

@@ -590,8 +590,8 @@ pub(crate) fn configuration(partner: Who) -> PartnerConfiguration {
     let mut bitcoin = partner_currency(btc(), "BTC");
     if partner == Sync {
         bitcoin.minimum = Some(amount(5));
-        bitcoin.maximum = Some(amount(300));
-        bitcoin.open_total = Some(amount(400));
+        bitcoin.maximum = Some(amount(200));
+        bitcoin.open_total = Some(amount(250));
     }
     PartnerConfiguration {
         enterprise_id: partner.enterprise(),
@@ -673,9 +673,9 @@ static SET_UP: LazyLock<World> = LazyLock::new(|| {
 
 /// All of [`Who`] in their roles: connected, and with
 ///
-/// * 1000 `ofcbtc`, 500 `ofceth` and 100 `ofcusd` in every client's Go Account,
+/// * 800 `ofcbtc`, 300 `ofceth` and 100 `ofcusd` in every client's Go Account,
 /// * 300 `ofcbtc` and 300 `ofceth` in every partner's,
-/// * 100 `ofcbtc` of Alpha, Beta and Unlicensed, out of those 1000, at every partner.
+/// * 100 `ofcbtc` of Alpha, Beta and Unlicensed, out of those 800, at every partner.
 static READY: LazyLock<World> = LazyLock::new(|| {
     let mut world = set_up();
     let mut serial = 9_500_000;
@@ -690,7 +690,7 @@ static READY: LazyLock<World> = LazyLock::new(|| {
         } else {
             world.done(become_client(who));
             world.done(deposit(next(), who, usd(), 100));
-            (1000, 500)
+            (800, 300)
         };
         world.done(deposit(next(), who, btc(), bitcoin));
         world.done(deposit(next(), who, eth(), ether));

@@ -123,7 +123,7 @@ pub(crate) enum Form {
 fn signing() -> impl Strategy<Value = Signing> {
     prop_oneof![
         20 => Just(Signing::Fresh),
-        2 => (0..6_u8).prop_map(Signing::WornNonce),
+        4 => (0..3_u8).prop_map(Signing::WornNonce),
         1 => Just(Signing::RevokedKey),
     ]
 }
@@ -136,9 +136,9 @@ fn yes(percent: u8) -> impl Strategy<Value = bool> {
     (0..100_u8).prop_map(move |n| n < percent)
 }
 
-/// Sequences of between one and `most` steps.
-pub(crate) fn sequences(most: usize) -> impl Strategy<Value = Vec<Step>> {
-    vec(step(), 1..=most)
+/// Sequences of about `length` steps.
+pub(crate) fn sequences(length: usize) -> impl Strategy<Value = Vec<Step>> {
+    vec(step(), length / 2..=length * 3 / 2)
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -175,7 +175,7 @@ fn step() -> impl Strategy<Value = Step> {
         ),
         (
             9,
-            (0..4_u8, form(), vec((n(), 0..8_u8, n().prop_map(u8::cast_signed)), 1..4), 0..4_u8, signing())
+            (0..9_u8, form(), vec((n(), 0..8_u8, n().prop_map(u8::cast_signed)), 1..4), 0..4_u8, signing())
                 .prop_map(|(partner, form, lines, name, signing)| {
                     Step::Settle { partner, form, lines, name, signing }
                 })
@@ -305,11 +305,13 @@ fn currency(n: u8) -> Currency {
 
 fn some_link(n: u8) -> Link {
     let n = usize::from(n);
-    match n % 20 {
-        0 => UNANSWERED,
-        1 => REJECTED,
-        2 => link(Who::Outsider, Who::Sync),
-        _ => link([Who::Alpha, Who::Alpha, Who::Beta, Who::Beta, Who::Unlicensed][n % 5], PARTNERS[n / 5 % 4]),
+    let clients = [Who::Alpha, Who::Alpha, Who::Beta, Who::Beta];
+    match n {
+        0..10 => UNANSWERED,
+        10..15 => REJECTED,
+        15..20 => link(Who::Outsider, Who::Sync),
+        20..40 => link(Who::Unlicensed, PARTNERS[n % 4]),
+        _ => link(clients[n % 4], PARTNERS[n / 4 % 4]),
     }
 }
 
@@ -363,6 +365,7 @@ impl Maker {
             Step::Reserve { out, link, currency: c, units, name, signing } => {
                 let kind = if out { AllocationKind::Deallocation } else { AllocationKind::Allocation };
                 let link = some_link(link);
+                let units = if out { units / 3 + 1 } else { units };
                 let mut request = reserve(number, kind, link, currency(c), i128::from(units));
                 request.client_external_id = format!("request {name}");
                 request.signed.key_id = key_of(signing, link.client);
@@ -397,12 +400,16 @@ impl Maker {
                 self.push(AskAgain { id, operator });
             }
             Step::PartnerAnswer { of, cleared, twist, signing } => {
-                if let Some(of) = pick(&self.reserves, of).cloned() {
+                let candidates: Vec<&Reserve> = self.reserves.iter().filter(|r| {
+                    // A synchronous partner that answers this way is told so, now and then.
+                    twist == 6 || r.route.partner_id == Who::Async.partner()
+                }).collect();
+                if let Some(of) = pick(&candidates, of).map(|r| (*r).clone()) {
                     self.push(twisted_answer(number, &of, cleared, twist, signing));
                 }
             }
             Step::Settle { partner, form, ref lines, name, signing } => {
-                let partner = PARTNERS[usize::from(partner)];
+                let partner = if partner == 8 { Who::Staged } else { PARTNERS[usize::from(partner) % 3] };
                 self.push(random_settle(number, partner, form, lines, name, signing));
             }
             Step::Deposit { who, currency: c, units, name } => {

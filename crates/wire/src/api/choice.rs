@@ -47,9 +47,7 @@ macro_rules! codec {
                     .iter()
                     .find(|(own, _)| *own == text)
                     .map(|(_, value)| *value)
-                    .ok_or_else(|| {
-                        serde::de::Error::custom(concat!("not a ", stringify!($name)))
-                    })
+                    .ok_or_else(|| serde::de::Error::custom(concat!("not a ", stringify!($name))))
             }
         }
 
@@ -69,7 +67,7 @@ macro_rules! codec {
                 vec![self.to_string()]
             }
 
-            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+            fn described() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
                 <Self as utoipa::PartialSchema>::schema()
             }
         }

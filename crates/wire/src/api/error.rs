@@ -54,8 +54,7 @@ mod tests {
             request_id: "r1".to_owned(),
             errors: vec![],
         };
-        let bare =
-            json!({"error": "the request has 1 fault", "name": "invalid_request", "requestId": "r1"});
+        let bare = json!({"error": "the request has 1 fault", "name": "invalid_request", "requestId": "r1"});
         assert_eq!(serde_json::to_value(&body).unwrap(), bare);
         assert_eq!(serde_json::from_value::<ErrorBody>(bare).unwrap(), body);
 

@@ -52,7 +52,7 @@ macro_rules! filters {
                     $wire,
                     concat!($($own_doc),+),
                     false,
-                    <$type as $crate::filters::Value>::schema(),
+                    <$type as $crate::filters::Value>::described(),
                 )),+];
                 parameters.extend(<$crate::filters::Page as utoipa::IntoParams>::into_params(place));
                 parameters

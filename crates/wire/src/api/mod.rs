@@ -25,6 +25,7 @@ pub mod partners;
 pub mod quantity;
 pub mod settlements;
 pub mod signed;
+mod uuid_text;
 
 pub use date_time::DateTime;
 

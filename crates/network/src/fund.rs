@@ -1,0 +1,93 @@
+//! Booking what enters and leaves custody (decisions §2, Q60). Operators do it.
+
+use ledger::{Amount, Currency, EntryId, GoAccountId};
+use rules::{
+    DepositId, WithdrawalId,
+    fund::{BookDeposit, FinishWithdrawal, RequestWithdrawal, WithdrawalEnding},
+    record::{Deposit, Withdrawal},
+};
+use uuid::Uuid;
+
+use crate::{Failure, Operator};
+
+/// Money that crosses the border of custody.
+#[derive(Clone, Debug)]
+pub struct Movement {
+    /// To or from which account.
+    pub go_account_id: GoAccountId,
+    /// In what.
+    pub currency: Currency,
+    /// How much.
+    pub amount: Amount,
+    /// The name under which it is known at the custody source of the currency.
+    pub external_reference: String,
+}
+
+impl Operator<'_> {
+    async fn custody_source(&self, currency: &Currency) -> Result<String, Failure> {
+        let known = self.records().currency(currency).await?;
+        let known = known.ok_or_else(|| {
+            Failure::invalid("currency", format!("is no currency of the network: {currency}"))
+        })?;
+        Ok(known.custody_source)
+    }
+
+    /// Books money that custody has received.
+    ///
+    /// # Errors
+    ///
+    /// See [`Failure`].
+    pub async fn book_deposit(&self, movement: Movement) -> Result<Deposit, Failure> {
+        let custody_source = self.custody_source(&movement.currency).await?;
+        self.submit(BookDeposit {
+            id: DepositId(Uuid::now_v7()),
+            entry_id: EntryId(Uuid::now_v7()),
+            go_account_id: movement.go_account_id,
+            currency: movement.currency,
+            amount: movement.amount,
+            custody_source,
+            external_reference: movement.external_reference,
+            operator: self.act(),
+        })
+        .await
+    }
+
+    /// Holds money that is to leave custody.
+    ///
+    /// # Errors
+    ///
+    /// See [`Failure`].
+    pub async fn request_withdrawal(&self, movement: Movement) -> Result<Withdrawal, Failure> {
+        let custody_source = self.custody_source(&movement.currency).await?;
+        self.submit(RequestWithdrawal {
+            id: WithdrawalId(Uuid::now_v7()),
+            entry_id: EntryId(Uuid::now_v7()),
+            go_account_id: movement.go_account_id,
+            currency: movement.currency,
+            amount: movement.amount,
+            custody_source,
+            external_reference: movement.external_reference,
+            operator: self.act(),
+        })
+        .await
+    }
+
+    /// Books that a withdrawal was paid, or gives its money back.
+    ///
+    /// # Errors
+    ///
+    /// See [`Failure`].
+    pub async fn finish_withdrawal(
+        &self,
+        id: Uuid,
+        ending: WithdrawalEnding,
+    ) -> Result<Withdrawal, Failure> {
+        self.submit(FinishWithdrawal {
+            id: WithdrawalId(id),
+            entry_id: EntryId(Uuid::now_v7()),
+            ending,
+            operator: self.act(),
+        })
+        .await
+    }
+}

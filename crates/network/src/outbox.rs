@@ -1,0 +1,172 @@
+//! What partners still have to be asked or told: the worker that says it, and whoever waits.
+//!
+//! Messages are rows written in the commit that made them necessary. The worker takes those that
+//! are due, from this process or any other, with a lease, and works on each until it is said or
+//! postponed. It begins with what earlier processes left: recovery is nothing else.
+
+use std::time::Duration;
+
+use partner::{Ending, TellAnswer};
+use rules::{
+    AllocationId, ConnectionId,
+    deliver::{Delivered, Lease, Undelivered},
+    record::{Message, MessageCall},
+};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::{Failure, Network, allocate::Opening};
+
+/// How many messages the worker takes at a time.
+const TAKEN_AT_ONCE: u32 = 256;
+
+/// Works until the network closes.
+pub(crate) async fn work(network: Network) {
+    let shared = &network.shared;
+    loop {
+        let more = match network.take_due().await {
+            Ok(more) => more,
+            Err(failure) => {
+                tracing::warn!(%failure, "the outbox could not be read");
+                false
+            }
+        };
+        if more && !shared.closing.is_cancelled() {
+            continue;
+        }
+        tokio::select! {
+            () = shared.closing.cancelled() => return,
+            () = shared.news.notified() => {}
+            () = tokio::time::sleep(shared.settings.look_around) => {}
+        }
+    }
+}
+
+impl Network {
+    /// Takes what is due and sets to work on it; whether there may be more.
+    async fn take_due(&self) -> Result<bool, Failure> {
+        // Nothing is taken that could not be worked on at once: a lease runs from the taking.
+        let calls = &self.shared.calls;
+        let free = u32::try_from(calls.available_permits()).unwrap_or(u32::MAX);
+        let at_most = free.min(TAKEN_AT_ONCE);
+        if at_most == 0 {
+            return Ok(false);
+        }
+        let now = self.store().now();
+        let due = self.store().due_messages(now, at_most).await?;
+        let full = due.len() == at_most as usize;
+        if due.is_empty() {
+            return Ok(false);
+        }
+        let leased = self
+            .submit(Lease {
+                subjects: due.iter().map(|message| message.subject).collect(),
+                lease_ms: self.settings().lease_ms(),
+                only_due: true,
+            })
+            .await?;
+        for message in leased {
+            let Ok(permit) = self.shared.calls.clone().acquire_owned().await else {
+                return Ok(false);
+            };
+            let network = self.clone();
+            self.spawn(async move {
+                let subject = message.subject;
+                if let Err(failure) = network.say(message).await {
+                    // The lease runs out and the message is due again.
+                    tracing::warn!(%subject, %failure, "a message to a partner was not said");
+                }
+                drop(permit);
+                network.shared.news.notify_one();
+            });
+        }
+        Ok(full)
+    }
+
+    /// Says one message. Whoever calls has its lease.
+    async fn say(&self, message: Message) -> Result<(), Failure> {
+        let Some(call) = message.call else {
+            return Ok(());
+        };
+        let subject = message.subject;
+        match call {
+            MessageCall::Connect => {
+                if let Some(connection) = self.store().connection(ConnectionId(subject)).await? {
+                    self.ask_for_connection(connection).await?;
+                }
+                Ok(())
+            }
+            MessageCall::Reserve | MessageCall::Await => {
+                let asked_before = call == MessageCall::Await || message.attempts > 1;
+                let opening = match asked_before {
+                    true => Opening::Status,
+                    false => Opening::Ask,
+                };
+                if let Some(record) = self.store().allocation(AllocationId(subject)).await? {
+                    self.attempt(record, opening).await?;
+                }
+                Ok(())
+            }
+            MessageCall::Clear => self.tell(subject, call, Ending::Clear).await,
+            MessageCall::Release => self.tell(subject, call, Ending::Release).await,
+        }
+    }
+
+    async fn tell(&self, subject: Uuid, call: MessageCall, ending: Ending) -> Result<(), Failure> {
+        let record = self.store().allocation(AllocationId(subject)).await?;
+        let record = record.ok_or_else(|| Failure::not_found("allocation"))?;
+        let (endpoint, request) = self.movement_call(&record).await?;
+        match self.shared.partners.tell(&endpoint, ending, &request).await {
+            TellAnswer::Acknowledged => self.submit(Delivered { subject, call }).await,
+            TellAnswer::Unknown { error } => {
+                tracing::warn!(%subject, error, "a partner could not be told");
+                self.submit(Undelivered { subject, call, error }).await
+            }
+        }
+    }
+
+    /// Takes the message about `subject`, if something is to be said and nobody works on it.
+    pub(crate) async fn take_message(&self, subject: Uuid) -> Result<Option<Message>, Failure> {
+        let lease = Lease {
+            subjects: vec![subject],
+            lease_ms: self.settings().lease_ms(),
+            only_due: false,
+        };
+        Ok(self.submit(lease).await?.pop())
+    }
+
+    /// Whether somebody works on the message about `subject`.
+    pub(crate) async fn is_worked_on(&self, subject: Uuid) -> Result<bool, Failure> {
+        let message = self.store().message(subject).await?;
+        let now = self.store().now();
+        Ok(message.is_some_and(|m| m.call.is_some() && m.leased_until > now))
+    }
+
+    pub(crate) fn waits(&self) -> Waits {
+        Waits {
+            pause: Waits::SHORTEST,
+            end: Instant::now() + self.settings().patience,
+        }
+    }
+}
+
+/// The waiting of a request for what another task, or another server, is about to commit.
+pub(crate) struct Waits {
+    pause: Duration,
+    end: Instant,
+}
+
+impl Waits {
+    const SHORTEST: Duration = Duration::from_millis(10);
+    const LONGEST: Duration = Duration::from_millis(200);
+
+    /// Waits a little; false when there is no more time to wait.
+    pub(crate) async fn once_more(&mut self) -> bool {
+        if Instant::now() + self.pause > self.end {
+            return false;
+        }
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(Waits::LONGEST);
+        true
+    }
+}

@@ -1,0 +1,114 @@
+//! How a store ends, and what the next one finds.
+
+use futures_util::future::join_all;
+use store::{Opening, Store, SubmitError};
+use testkit::TestDatabase;
+
+use crate::fixture::{ALL, Alpha, Network, btc, location, open, queued, scripted};
+
+on_both! {
+    closing_drains_what_is_queued
+    closing_waits_for_all_handles
+    what_was_closed_opens_again_with_everything_in_it
+    a_store_whose_thread_has_died_takes_no_more
+    a_missing_database_is_made_only_when_asked
+}
+
+async fn closing_drains_what_is_queued(database: TestDatabase) {
+    let Network { store, clock, database, .. } = {
+        let network = Network::ready(database).await;
+        let books = crate::books::Books::of(&network.database).await;
+        books.lock().await;
+        let stores: Vec<Store> = (0..300).map(|_| network.store.clone()).collect();
+        let submits = stores.iter().map(|store| store.submit(network.deposit(Alpha, &btc(), 1)));
+        let waiting = queued(submits).await;
+        // The handles may go while their commands wait: nobody will read these answers.
+        drop(waiting);
+        drop(stores);
+        books.unlock().await;
+        network
+    };
+    store.close().await;
+    let store = open(&database.url, &clock).await;
+    assert_eq!(store.deposits(None, ALL).await.expect("a list").len(), 300);
+    let report = store::verify(&location(&database.url)).await.expect("a report");
+    assert!(report.is_sound(), "{:?}", report.faults);
+}
+
+async fn closing_waits_for_all_handles(database: TestDatabase) {
+    let network = Network::ready(database).await;
+    let other = network.store.clone();
+    let deposits: Vec<_> = (0..50).map(|_| network.deposit(Alpha, &btc(), 1)).collect();
+    let Network { store, clock, database, .. } = network;
+    let (closed, answers) = futures_util::future::join(store.close(), async move {
+        let answers = join_all(deposits.into_iter().map(|deposit| other.submit(deposit))).await;
+        other.close().await;
+        answers
+    })
+    .await;
+    assert_eq!(closed, ());
+    assert!(answers.iter().all(Result::is_ok));
+    // The file is free for the next one at once.
+    let store = open(&database.url, &clock).await;
+    assert_eq!(store.deposits(None, ALL).await.expect("a list").len(), 50);
+}
+
+async fn what_was_closed_opens_again_with_everything_in_it(database: TestDatabase) {
+    let network = Network::ready(database).await;
+    network.done(network.deposit(Alpha, &btc(), 5)).await;
+    let before = network.verify().await;
+    let Network { store, clock, database, .. } = network;
+    store.close().await;
+    for _ in 0..3 {
+        let store = open(&database.url, &clock).await;
+        assert!(store.is_writing());
+        store.close().await;
+    }
+    let store = open(&database.url, &clock).await;
+    let network = Network::reopened(store, clock, database);
+    assert_eq!(network.verify().await, before);
+    network.done(network.deposit(Alpha, &btc(), 5)).await;
+    assert_eq!(network.balance(&Alpha.go(&btc())).await.available, 10);
+    network.is_sound().await;
+}
+
+/// Keys are told outside of the decision, where nothing can be caught without risk.
+struct Dying;
+
+impl rules::Command for Dying {
+    type Outcome = ();
+
+    fn keys(&self) -> rules::Keys {
+        panic!("a defect, as this test wants it")
+    }
+
+    fn decide(&self, _: &mut rules::Draft<'_>, _: ledger::Timestamp) -> Result<(), rules::Refusal> {
+        Ok(())
+    }
+}
+
+async fn a_store_whose_thread_has_died_takes_no_more(database: TestDatabase) {
+    let network = Network::ready(database).await;
+    let answer = network.store.submit(Dying).await;
+    assert!(matches!(answer, Err(SubmitError::OutcomeUnknown)), "{answer:?}");
+    let alive = scripted(rules::Keys::default(), |_| Ok(()));
+    let answer = network.store.submit(alive).await;
+    assert!(matches!(answer, Err(SubmitError::Overloaded)), "{answer:?}");
+    assert!(!network.store.is_writing());
+    // What is committed stays, and closing does not hang.
+    let Network { store, clock, database, .. } = network;
+    store.close().await;
+    let store = open(&database.url, &clock).await;
+    let network = Network::reopened(store, clock, database);
+    network.done(network.deposit(Alpha, &btc(), 1)).await;
+}
+
+async fn a_missing_database_is_made_only_when_asked(database: TestDatabase) {
+    let clock = crate::fixture::ManualClock::at(crate::fixture::START);
+    let opening = Opening { create: false, ..Opening::default() };
+    let refused = Store::open(&location(&database.url), opening, clock.handle()).await;
+    assert!(matches!(refused, Err(store::StoreError::Refused(_))), "{refused:?}");
+    open(&database.url, &clock).await.close().await;
+    let opened = Store::open(&location(&database.url), opening, clock.handle()).await;
+    assert!(opened.is_ok(), "{opened:?}");
+}

@@ -1,0 +1,100 @@
+//! What is due to be said to partners, in which order, and when the next is.
+
+use ledger::Timestamp;
+use rules::PartnerId;
+use rules::record::{Message, MessageCall};
+use testkit::TestDatabase;
+use uuid::Uuid;
+
+use crate::fixture::{Alpha, Exchange, Later, Link, Network, START, btc, identifier, put};
+
+on_both! {
+    the_most_urgent_comes_first
+    nothing_waits_once_everything_is_said
+    a_reservation_is_asked_about_and_then_told
+}
+
+fn message(number: u64, due_at: i64, call: Option<MessageCall>) -> Message {
+    Message {
+        subject: identifier(20, number),
+        partner_id: PartnerId(Uuid::nil()),
+        call,
+        attempts: 0,
+        due_at: Timestamp(due_at),
+        leased_until: Timestamp(0),
+        last_error: None,
+        created_at: START,
+        updated_at: START,
+    }
+}
+
+async fn due(network: &Network, now: i64, at_most: u32) -> Vec<Uuid> {
+    let messages = network.store.due_messages(Timestamp(now), at_most).await;
+    messages.expect("a list").into_iter().map(|message| message.subject).collect()
+}
+
+async fn next_due(network: &Network) -> Option<i64> {
+    network.store.next_message_due().await.expect("a time").map(|at| at.0)
+}
+
+async fn the_most_urgent_comes_first(database: TestDatabase) {
+    let network = Network::bare(database).await;
+    assert_eq!(next_due(&network).await, None);
+    for (number, due_at, call) in [
+        (5, 30, Some(MessageCall::Clear)),
+        (4, 10, Some(MessageCall::Release)),
+        (3, 20, Some(MessageCall::Connect)),
+        (2, 20, Some(MessageCall::Await)),
+        // Nothing is left to be said here, however long ago it was due.
+        (1, 5, None),
+    ] {
+        network.done(put(message(number, due_at, call))).await;
+    }
+    let subjects = |numbers: &[u64]| -> Vec<Uuid> {
+        numbers.iter().map(|number| identifier(20, *number)).collect()
+    };
+    assert_eq!(due(&network, 9, 10).await, subjects(&[]));
+    assert_eq!(due(&network, 10, 10).await, subjects(&[4]));
+    assert_eq!(due(&network, 29, 10).await, subjects(&[4, 2, 3]));
+    assert_eq!(due(&network, 30, 10).await, subjects(&[4, 2, 3, 5]));
+    assert_eq!(due(&network, 30, 2).await, subjects(&[4, 2]));
+    assert_eq!(due(&network, 30, 0).await, subjects(&[]));
+    assert_eq!(next_due(&network).await, Some(10));
+}
+
+async fn nothing_waits_once_everything_is_said(database: TestDatabase) {
+    let network = Network::bare(database).await;
+    network.done(put(message(1, 10, Some(MessageCall::Clear)))).await;
+    assert_eq!(next_due(&network).await, Some(10));
+    let (subject, call) = (identifier(20, 1), MessageCall::Clear);
+    network.done(rules::deliver::Delivered { subject, call }).await;
+    assert_eq!(next_due(&network).await, None);
+    assert_eq!(due(&network, i64::MAX, 10).await, [Uuid::nil(); 0]);
+    // The row stays as evidence.
+    let said = network.store.message(subject).await.expect("a look-up").expect("a message");
+    assert_eq!((said.call, said.updated_at), (None, START));
+}
+
+async fn a_reservation_is_asked_about_and_then_told(database: TestDatabase) {
+    let network = Network::ready(database).await;
+    network.done(network.deposit(Alpha, &btc(), 100)).await;
+    let sync = network.done(network.allocate(Link(Alpha, Exchange), 10)).await.allocation;
+    let later = network.done(network.allocate(Link(Alpha, Later), 10)).await.allocation;
+
+    // Whoever sent the request asks the synchronous partner for 10 s; the other is due at once.
+    assert_eq!(due(&network, START.0, 10).await, [later.id.0]);
+    assert_eq!(next_due(&network).await, Some(START.0));
+    let lease = START.plus_seconds(10).0;
+    assert_eq!(due(&network, lease, 10).await, [later.id.0, sync.id.0]);
+
+    network.clock.pass_seconds(1);
+    network.done(network.clear(sync.id)).await;
+    network.done(network.release(later.id)).await;
+    let now = START.plus_seconds(1).0;
+    assert_eq!(due(&network, now, 10).await, [sync.id.0, later.id.0]);
+    let subjects = vec![sync.id.0, later.id.0];
+    let mut messages = network.store.messages(subjects).await.expect("a list");
+    messages.sort_by_key(|message| message.subject);
+    let calls: Vec<_> = messages.iter().map(|message| message.call).collect();
+    assert_eq!(calls, [Some(MessageCall::Clear), Some(MessageCall::Release)]);
+}

@@ -1,0 +1,77 @@
+//! What partners sign to settle. Staged (v2) and on-chain settlements will stand here too.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::SettlementAmounts;
+use crate::api::signed::Content;
+use crate::api::{DateTime, bounds};
+use crate::body::{Fault, Reader};
+use crate::json::Json;
+
+/// What a partner signs to settle at once: content of P10.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NewSettlement {
+    /// The partner's own id, at most 512 bytes; the same id is the same request for ever.
+    #[schema(min_length = 1)]
+    pub external_id: String,
+    /// Notes for clients to see, at most 10 000 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1)]
+    pub notes: Option<String>,
+    /// What moves.
+    pub settlement_amounts: SettlementAmounts,
+    /// The nonce, at most 512 bytes.
+    #[schema(min_length = 1)]
+    pub nonce: String,
+}
+
+impl Content for NewSettlement {
+    fn take(body: &Reader<'_>) -> Option<Self> {
+        let external_id = bounds::text(body, "externalId");
+        let notes = bounds::optional_notes(body, "notes");
+        let settlement_amounts = SettlementAmounts::take(body, "settlementAmounts");
+        let nonce = bounds::text(body, "nonce");
+        Some(Self {
+            external_id: external_id?,
+            notes,
+            settlement_amounts: settlement_amounts?,
+            nonce: nonce?,
+        })
+    }
+
+    fn nonce_mut(&mut self) -> &mut String {
+        &mut self.nonce
+    }
+}
+
+/// Body of P9, the signing helper that every kind of settlement shares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SettlementToSign {
+    /// The settlement.
+    #[serde(flatten)]
+    pub settlement: NewSettlement,
+    /// The time of the newest trade in it, for staged settlements only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cutoff_at: Option<DateTime>,
+}
+
+impl SettlementToSign {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn read(json: &Json) -> Result<Self, Vec<Fault>> {
+        let body = Reader::new(json)?;
+        let settlement = NewSettlement::take(&body);
+        let cutoff_at = body.optional_date_time("cutoffAt").map(DateTime);
+        body.finish(|| {
+            Some(Self {
+                settlement: settlement?,
+                cutoff_at,
+            })
+        })
+    }
+}
