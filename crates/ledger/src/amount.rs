@@ -192,17 +192,28 @@ mod tests {
         assert_eq!(parse("1").map(Amount::units), Ok(1));
         let largest = "9".repeat(38);
         assert_eq!(parse(&largest), Ok(Amount::MAX));
-        assert_eq!(parse(&format!("1{}", "0".repeat(38))), Err(AmountError::TooLarge));
+        assert_eq!(
+            parse(&format!("1{}", "0".repeat(38))),
+            Err(AmountError::TooLarge)
+        );
         assert_eq!(parse("0"), Err(AmountError::Zero));
-        for text in ["", "01", "00", "-1", "+1", "1.0", "1e3", " 1", "1 ", "٣", "0x1"] {
+        for text in [
+            "", "01", "00", "-1", "+1", "1.0", "1e3", " 1", "1 ", "٣", "0x1",
+        ] {
             assert_eq!(parse(text), Err(AmountError::Notation), "{text:?}");
         }
     }
 
     #[test]
     fn signed_base_units_take_a_minus_sign_only() {
-        assert_eq!("-400".parse::<SignedAmount>().map(SignedAmount::units), Ok(-400));
-        assert_eq!("400".parse::<SignedAmount>().map(SignedAmount::units), Ok(400));
+        assert_eq!(
+            "-400".parse::<SignedAmount>().map(SignedAmount::units),
+            Ok(-400)
+        );
+        assert_eq!(
+            "400".parse::<SignedAmount>().map(SignedAmount::units),
+            Ok(400)
+        );
         for text in ["+1", "--1", "- 1", "-0", "-01", "-"] {
             assert!(text.parse::<SignedAmount>().is_err(), "{text:?}");
         }

@@ -69,6 +69,7 @@ pub fn balances_after(
         move_units(&posting.to, posting.amount.units())?;
     }
     let mut short = Vec::new();
+    let mut out_of_bounds = None;
     for (account, balance) in &after {
         let present = before(account);
         for (bucket, present, after) in [
@@ -80,7 +81,7 @@ pub fn balances_after(
                 bucket,
             };
             if after.unsigned_abs() > Amount::MAX.units().unsigned_abs() {
-                return Err(BookError::OutOfBounds(holding()));
+                out_of_bounds.get_or_insert_with(holding);
             }
             let may_be_negative = account.owner == Owner::Custody && bucket == Bucket::Available;
             if after < 0 && !may_be_negative {
@@ -92,10 +93,11 @@ pub fn balances_after(
             }
         }
     }
-    if short.is_empty() {
-        Ok(after)
-    } else {
-        Err(BookError::Short(short))
+    // What is short can be funded and tried again, so that it is told first.
+    match (short.is_empty(), out_of_bounds) {
+        (false, _) => Err(BookError::Short(short)),
+        (true, Some(holding)) => Err(BookError::OutOfBounds(holding)),
+        (true, None) => Ok(after),
     }
 }
 
@@ -128,19 +130,29 @@ mod tests {
         ];
         assert!(balances_after(&out_and_in, |_| Balance::default()).is_ok());
         let only_out = &out_and_in[..1];
-        let refused = balances_after(only_out, |_| Balance { available: 3, held: 0 });
+        let refused = balances_after(only_out, |_| Balance {
+            available: 3,
+            held: 0,
+        });
         let Err(BookError::Short(short)) = refused else {
             panic!("{refused:?}")
         };
         assert_eq!(short.len(), 1);
-        assert_eq!((short[0].present, short[0].after, short[0].required()), (3, -2, 5));
+        assert_eq!(
+            (short[0].present, short[0].after, short[0].required()),
+            (3, -2, 5)
+        );
     }
 
     #[test]
     fn only_custody_goes_below_zero_and_nothing_leaves_its_bounds() {
         let custody = Account::new(Owner::Custody, &btc());
         let a = Account::new(go(1), &btc());
-        let deposit = [posting(custody.available(), a.available(), Amount::MAX.units())];
+        let deposit = [posting(
+            custody.available(),
+            a.available(),
+            Amount::MAX.units(),
+        )];
         let after = balances_after(&deposit, |_| Balance::default()).unwrap();
         assert_eq!(after[&custody].available, -Amount::MAX.units());
         let again = balances_after(&deposit, |account| after[account]);
@@ -159,7 +171,10 @@ mod tests {
         let b = Account::new(go(2), &other);
         let mixed = [posting(a.available(), b.available(), 1)];
         assert!(matches!(
-            balances_after(&mixed, |_| Balance { available: 9, held: 0 }),
+            balances_after(&mixed, |_| Balance {
+                available: 9,
+                held: 0
+            }),
             Err(BookError::MixedCurrencies(_))
         ));
     }

@@ -8,7 +8,7 @@
 use ledger::{Amount, Currency, EntryId};
 use partner::{Endpoint, ReserveAnswer, StatusAnswer};
 use rules::{
-    AllocationId, Class, ClientId, ConnectionId, EnterpriseId, Reason, Refusal,
+    AllocationId, ClientId, ConnectionId, EnterpriseId, Reason,
     allocate::{
         Awaited, Conclude, PartnerAnswer, Reserve, Route, Unanswered, Verdict,
         may_release_unanswered,
@@ -27,8 +27,8 @@ pub struct AllocationRequest {
     pub kind: AllocationKind,
     /// Over which connection.
     pub connection_id: Uuid,
-    /// In what, as the client wrote it.
-    pub currency: String,
+    /// In what.
+    pub currency: Currency,
     /// How much.
     pub amount: Amount,
     /// The client's own name for it.
@@ -75,15 +75,6 @@ pub(crate) enum Opening {
     Status,
 }
 
-fn unknown_currency(text: &str) -> Failure {
-    Refusal::new(
-        Class::Invalid,
-        "unknown_currency",
-        format!("the network has no currency {text:?}"),
-    )
-    .into()
-}
-
 impl Network {
     /// Allocates or deallocates. The answer is the record as it stands when there is nothing more
     /// to wait for, whatever has become of it.
@@ -113,14 +104,13 @@ impl Network {
             .await?;
         let connection = self.own_connection(caller, request.connection_id).await?;
         let route = self.route(&connection).await?;
-        let currency: Result<Currency, _> = request.currency.parse();
         let placed = self
             .submit(Reserve {
                 id: AllocationId(Uuid::now_v7()),
                 entry_id: EntryId(Uuid::now_v7()),
                 kind: request.kind,
                 route,
-                currency: currency.map_err(|_| unknown_currency(&request.currency))?,
+                currency: request.currency,
                 amount: request.amount,
                 client_external_id: request.client_external_id,
                 notes: request.notes,

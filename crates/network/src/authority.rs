@@ -40,8 +40,14 @@ pub(crate) struct Known {
 impl Known {
     /// Forgets everything, because an operator has changed something.
     pub(crate) fn forget(&self) {
-        self.principals.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.members.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.principals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+        self.members
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }
 
@@ -146,7 +152,10 @@ impl Caller {
 }
 
 fn no_such_token() -> Failure {
-    Failure::not_authentic("invalid_token", "the access token is unknown or no longer counts")
+    Failure::not_authentic(
+        "invalid_token",
+        "the access token is unknown or no longer counts",
+    )
 }
 
 impl Network {
@@ -239,11 +248,7 @@ impl Network {
     /// # Errors
     ///
     /// The same refusal for an enterprise that does not exist and one the user is no member of.
-    pub async fn enter(
-        &self,
-        authentic: &Authentic,
-        enterprise: &str,
-    ) -> Result<Caller, Failure> {
+    pub async fn enter(&self, authentic: &Authentic, enterprise: &str) -> Result<Caller, Failure> {
         let refuse = || {
             Failure::not_authentic(
                 "not_a_member",
@@ -310,6 +315,8 @@ fn is_allowed_from(networks: &[String], from: Option<IpAddr>) -> bool {
     networks.is_empty()
         || networks.iter().any(|network| {
             let network: Option<ipnet::IpNet> = network.parse().ok();
-            network.zip(from).is_some_and(|(network, from)| network.contains(&from))
+            network
+                .zip(from)
+                .is_some_and(|(network, from)| network.contains(&from))
         })
 }

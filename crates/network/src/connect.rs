@@ -5,14 +5,14 @@ use ledger::NetworkAccountId;
 use partner::{ConnectAnswer, Endpoint};
 use rules::{
     Class, ConnectionId, PartnerId, Reason, Refusal,
-    connect::{AnswerConnection, ConnectionVerdict, OpenConnection, UpdateConnection},
+    connect::{
+        AnswerConnection, ConnectionVerdict, OpenConnection, UpdateConnection, check_partner_takes,
+    },
     deliver::Undelivered,
     record::{Connection, ConnectionState, KeySchema, MessageCall},
 };
 use uuid::Uuid;
-use wire::{
-    body::Reader, connection_key::ConnectionKey, json::Json, partner_call::ConnectRequest,
-};
+use wire::{body::Reader, connection_key::ConnectionKey, json::Json, partner_call::ConnectRequest};
 
 use crate::{Caller, Failure, Network, SignedText, signing::Keeping};
 
@@ -116,6 +116,22 @@ impl Network {
         }
     }
 
+    /// Whether a partner would be asked for a connection with this key, for the signing helpers.
+    ///
+    /// # Errors
+    ///
+    /// See [`Failure`].
+    pub async fn check_connection(
+        &self,
+        partner_id: Uuid,
+        key: &ConnectionKey,
+    ) -> Result<(), Failure> {
+        let partner = self.store().partner(PartnerId(partner_id)).await?;
+        let partner = partner.ok_or_else(|| Failure::not_found("partner"))?;
+        let schema = key_schema(key).ok_or(Failure::Internal)?;
+        Ok(check_partner_takes(&partner, schema)?)
+    }
+
     /// H1. Whoever calls has the lease of the connection's message.
     pub(crate) async fn ask_for_connection(
         &self,
@@ -140,7 +156,12 @@ impl Network {
             ConnectAnswer::Unknown { error } => {
                 tracing::warn!(connection = %id, error, "the partner did not answer for a connection");
                 let (subject, call) = (id.0, MessageCall::Connect);
-                self.submit(Undelivered { subject, call, error }).await?;
+                self.submit(Undelivered {
+                    subject,
+                    call,
+                    error,
+                })
+                .await?;
                 return Ok(connection);
             }
         };

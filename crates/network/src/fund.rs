@@ -27,7 +27,10 @@ impl Operator<'_> {
     async fn custody_source(&self, currency: &Currency) -> Result<String, Failure> {
         let known = self.records().currency(currency).await?;
         let known = known.ok_or_else(|| {
-            Failure::invalid("currency", format!("is no currency of the network: {currency}"))
+            Failure::invalid(
+                "currency",
+                format!("is no currency of the network: {currency}"),
+            )
         })?;
         Ok(known.custody_source)
     }

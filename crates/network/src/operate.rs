@@ -217,9 +217,8 @@ impl Operator<'_> {
                 )
             })?;
         let known = self.records().signing_keys(Some(go_account_id)).await?;
-        let counts = |k: &SigningKey| {
-            k.revoked_at.is_none() && k.public_key == *public_key.as_bytes()
-        };
+        let counts =
+            |k: &SigningKey| k.revoked_at.is_none() && k.public_key == *public_key.as_bytes();
         if let Some(known) = known.into_iter().find(counts) {
             return Ok(known);
         }
@@ -318,7 +317,10 @@ impl Operator<'_> {
         configuration: PartnerConfiguration,
     ) -> Result<PartnerConfiguration, Failure> {
         if let Err(error) = Endpoint::new(&configuration, PartnerId(Uuid::nil())) {
-            return Err(unprocessable("partner_configuration_invalid", error.to_string()));
+            return Err(unprocessable(
+                "partner_configuration_invalid",
+                error.to_string(),
+            ));
         }
         if configuration.call_timeout_ms > CALL_TIMEOUT_MAX_MS {
             let message = format!("must be at most {CALL_TIMEOUT_MAX_MS}");
@@ -328,7 +330,11 @@ impl Operator<'_> {
             let message = "must be at least 1";
             return Err(Failure::invalid("releaseUnansweredAfterSeconds", message));
         }
-        if configuration.public_key.as_ref().is_some_and(|pem| !is_public_key(pem)) {
+        if configuration
+            .public_key
+            .as_ref()
+            .is_some_and(|pem| !is_public_key(pem))
+        {
             let message = "must be an RSA public key in PEM (SPKI)";
             return Err(Failure::invalid("publicKey", message));
         }

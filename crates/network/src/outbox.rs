@@ -120,7 +120,12 @@ impl Network {
             TellAnswer::Acknowledged => self.submit(Delivered { subject, call }).await,
             TellAnswer::Unknown { error } => {
                 tracing::warn!(%subject, error, "a partner could not be told");
-                self.submit(Undelivered { subject, call, error }).await
+                self.submit(Undelivered {
+                    subject,
+                    call,
+                    error,
+                })
+                .await
             }
         }
     }

@@ -34,7 +34,10 @@ impl PartnerTerms {
 
     /// The partner's name for a currency; the network's own where it has none.
     pub fn name(&self, currency: &Currency) -> String {
-        let known = self.configuration.as_ref().and_then(|c| c.currency(currency));
+        let known = self
+            .configuration
+            .as_ref()
+            .and_then(|c| c.currency(currency));
         known.map_or_else(|| currency.to_string(), |c| c.partner_name().to_owned())
     }
 

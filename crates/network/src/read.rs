@@ -8,9 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ledger::{Balance, Currency, Owner};
 use rules::{
     AllocationId, ClientId, ConnectionId, PartnerId, SettlementId,
-    record::{
-        Allocation, Connection, Participation, Partner, Settlement, Transfer,
-    },
+    record::{Allocation, Connection, Participation, Partner, Settlement, Transfer},
 };
 use store::{
     AllocationFilter, ConnectionFilter, Owned, Page, PartnerFilter, SettlementFilter, Side,
@@ -134,7 +132,10 @@ impl Network {
         let partners = self.store().partners(filter, page).await?;
         let mut views = Vec::with_capacity(partners.len());
         for partner in partners {
-            let public_key = self.configuration_of(&partner).await?.and_then(|c| c.public_key);
+            let public_key = self
+                .configuration_of(&partner)
+                .await?
+                .and_then(|c| c.public_key);
             views.push(PartnerView {
                 partner,
                 public_key,
@@ -156,7 +157,10 @@ impl Network {
             trust_org: Some(caller.enterprise.trust_org.clone()),
             ..PartnerFilter::default()
         };
-        let partners = self.store().partners(filter, Page { number: 0, size }).await?;
+        let partners = self
+            .store()
+            .partners(filter, Page { number: 0, size })
+            .await?;
         let known = self.store().currencies().await?;
         let mut supported = BTreeMap::new();
         for partner in partners {
@@ -185,7 +189,10 @@ impl Network {
         filter: ConnectionFilter,
         page: Page,
     ) -> Result<Vec<Connection>, Failure> {
-        Ok(self.store().connections(&owned(caller, side), filter, page).await?)
+        Ok(self
+            .store()
+            .connections(&owned(caller, side), filter, page)
+            .await?)
     }
 
     /// One connection of one side (C7, P3).
@@ -218,7 +225,10 @@ impl Network {
         filter: AllocationFilter,
         page: Page,
     ) -> Result<Vec<Allocation>, Failure> {
-        Ok(self.store().allocations(&owned(caller, side), filter, page).await?)
+        Ok(self
+            .store()
+            .allocations(&owned(caller, side), filter, page)
+            .await?)
     }
 
     /// One allocation or deallocation of one side (C14, P5).
@@ -288,7 +298,10 @@ impl Network {
             ids: Some(ids.into_iter().collect()),
             ..PartnerFilter::default()
         };
-        let partners = self.store().partners(filter, Page { number: 0, size }).await?;
+        let partners = self
+            .store()
+            .partners(filter, Page { number: 0, size })
+            .await?;
         let partners: BTreeMap<PartnerId, Partner> =
             partners.into_iter().map(|p| (p.id, p)).collect();
         let with_balances = connections.into_iter().filter_map(|connection| {
@@ -330,14 +343,19 @@ impl Network {
         page: Page,
     ) -> Result<PartnerBalances, Failure> {
         let partners = self.own_partners(caller).await?;
-        let owners: BTreeSet<Owner> = partners.iter().map(|p| Owner::Go(p.go_account_id)).collect();
+        let owners: BTreeSet<Owner> = partners
+            .iter()
+            .map(|p| Owner::Go(p.go_account_id))
+            .collect();
         let owners: Vec<Owner> = owners.into_iter().collect();
         let mut balances = BTreeMap::new();
         for of_account in self.balances_of(&owners).await?.into_values() {
             balances.extend(of_account);
         }
         filter.initialized_only = true;
-        let connections = self.connections(caller, Side::Partner, filter, page).await?;
+        let connections = self
+            .connections(caller, Side::Partner, filter, page)
+            .await?;
         Ok(PartnerBalances {
             balances,
             connections: self.with_balances(connections).await?,
@@ -360,7 +378,10 @@ impl Network {
         let Some(client) = self.own_client_id(caller).await? else {
             return Ok(Vec::new());
         };
-        let settlements = self.store().settlements_of_client(client, filter, page).await?;
+        let settlements = self
+            .store()
+            .settlements_of_client(client, filter, page)
+            .await?;
         let ids = settlements.iter().map(|s| s.id).collect();
         let parts = self.store().participations(client, ids).await?;
         let with_direction = |settlement: Settlement| {
@@ -386,7 +407,12 @@ impl Network {
         let not_found = || Failure::not_found("settlement");
         let client = self.own_client_id(caller).await?.ok_or_else(not_found)?;
         let id = SettlementId(id);
-        if self.store().participations(client, vec![id]).await?.is_empty() {
+        if self
+            .store()
+            .participations(client, vec![id])
+            .await?
+            .is_empty()
+        {
             return Err(not_found());
         }
         let settlement = self.store().settlement(id).await?.ok_or_else(not_found)?;
@@ -426,7 +452,9 @@ impl Network {
             connections.iter().find(|c| c.id == id).cloned()
         };
         let views = transfers.into_iter().filter_map(|transfer| {
-            let settlement = settlements.iter().find(|s| s.id == transfer.settlement_id)?;
+            let settlement = settlements
+                .iter()
+                .find(|s| s.id == transfer.settlement_id)?;
             Some(ClientTransfer {
                 own_source: own(&transfer.source),
                 own_destination: own(&transfer.destination),
@@ -445,7 +473,10 @@ impl Network {
         page: Page,
     ) -> Result<Vec<Settlement>, Failure> {
         let own = &caller.enterprise.id;
-        Ok(self.store().settlements_of_partner(own, filter, page).await?)
+        Ok(self
+            .store()
+            .settlements_of_partner(own, filter, page)
+            .await?)
     }
 
     /// One settlement that the caller has posted as a partner, with a page of its transfers (P14).

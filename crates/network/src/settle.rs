@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ledger::{EntryId, SignedAmount};
 use rules::{
     ConnectionId, SettlementId,
-    record::{
-        Connection, Partner, Settlement, SettlementForm, TransferParty,
-    },
+    record::{Connection, Partner, Settlement, SettlementForm, TransferParty},
     settle::{Settle, SettlementLine},
 };
 use sha2::{Digest, Sha256};
@@ -32,7 +30,10 @@ pub struct SettlementAmount {
 impl SettlementAmount {
     fn field(&self) -> String {
         let source = self.source.map(|id| format!("{id}.")).unwrap_or_default();
-        format!("settlementAmounts.{source}{}.{}", self.destination, self.currency)
+        format!(
+            "settlementAmounts.{source}{}.{}",
+            self.destination, self.currency
+        )
     }
 }
 

@@ -71,7 +71,10 @@ impl Network {
             Keeping::Clear => text.payload.into_bytes(),
             Keeping::Sealed => {
                 let purpose = payload_purpose(id);
-                let sealed = self.shared.master_key.seal(&purpose, text.payload.as_bytes());
+                let sealed = self
+                    .shared
+                    .master_key
+                    .seal(&purpose, text.payload.as_bytes());
                 sealed.map_err(|error| Failure::internal(&error))?
             }
         };

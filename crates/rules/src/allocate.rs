@@ -224,7 +224,7 @@ impl Reserve {
             }
             let open = draft.find::<OpenTotal>(&self.open_total_key());
             let open = open.map_or(0, |total| total.units);
-            if let Some(most) = limits.open_total.filter(|m| open + units > m.units()) {
+            if let Some(most) = limits.open_total.filter(|m| units > m.units() - open) {
                 let message = format!(
                     "{open} of {most} {} are reserved at the partner and unanswered; wait for answers",
                     self.currency
@@ -398,7 +398,11 @@ pub(crate) fn unknown_currency(currency: &Currency) -> Refusal {
 
 /// The books refuse what a rule had let pass: told as a business rule, with the figures.
 pub(crate) fn refused_by_the_books(error: BookError) -> Refusal {
-    Refusal::new(Class::Unprocessable, "refused_by_the_books", error.to_string())
+    Refusal::new(
+        Class::Unprocessable,
+        "refused_by_the_books",
+        error.to_string(),
+    )
 }
 
 fn add_to_open_total(draft: &mut Draft<'_>, key: CurrencyKey, units: i128) {
@@ -558,8 +562,11 @@ impl Command for Conclude {
         let (verdict, entry) = (self.verdict.clone(), self.entry_id);
         let concluded = conclude(draft, record, verdict, entry, None, now)?;
         if let Some(act) = self.operator.as_ref().filter(|_| concluded.changed) {
-            let detail = "released by the operator";
-            act.record(draft, "release_hold", self.id.to_string(), detail, now);
+            let what = match self.verdict {
+                Verdict::Cleared { .. } => "clear_hold",
+                Verdict::Released { .. } => "release_hold",
+            };
+            act.record(draft, what, self.id.to_string(), "by the operator", now);
         }
         Ok(concluded)
     }
@@ -612,10 +619,7 @@ fn record_and_message(id: AllocationId) -> Keys {
     }
 }
 
-fn waiting(
-    draft: &Draft<'_>,
-    id: AllocationId,
-) -> Result<(Allocation, Option<Message>), Refusal> {
+fn waiting(draft: &Draft<'_>, id: AllocationId) -> Result<(Allocation, Option<Message>), Refusal> {
     let record = draft.find::<Allocation>(&id).cloned();
     let record = record.ok_or_else(|| Refusal::not_found("allocation"))?;
     let message = draft.find::<Message>(&id.0).cloned();
@@ -709,7 +713,8 @@ impl Command for AskAgain {
                 }
                 let subject = self.id.to_string();
                 let detail = "the partner is asked again";
-                self.operator.record(draft, "ask_again", subject, detail, now);
+                self.operator
+                    .record(draft, "ask_again", subject, detail, now);
                 Ok(record)
             }
             _ => Err(Refusal::new(
@@ -784,7 +789,10 @@ impl Command for PartnerAnswer {
             return Err(Refusal::new(
                 Class::NotPermitted,
                 "partner_is_synchronous",
-                format!("{}s are configured to be answered in the call itself", self.kind),
+                format!(
+                    "{}s are configured to be answered in the call itself",
+                    self.kind
+                ),
             ));
         }
         self.check_content(draft, &record)?;
@@ -831,14 +839,30 @@ impl PartnerAnswer {
             .and_then(|c| c.partners_ids());
         let (partners_connection, partners_client) = partners.unwrap_or_default();
         let members = [
-            ("amount.currency", self.currency.as_ref() != Some(&record.currency)),
+            (
+                "amount.currency",
+                self.currency.as_ref() != Some(&record.currency),
+            ),
             ("amount.quantity", self.amount != record.amount),
             ("clientId", self.client_id != record.client_id),
             ("connectionId", self.connection_id != record.connection_id),
-            ("partnersClientId", self.partners_client_id != partners_client),
+            (
+                "partnersClientId",
+                self.partners_client_id != partners_client,
+            ),
             (
                 "partnersConnectionId",
                 self.partners_connection_id != partners_connection,
+            ),
+            (
+                match self.kind {
+                    AllocationKind::Allocation => "partnersAllocationId",
+                    AllocationKind::Deallocation => "partnersDeallocationId",
+                },
+                record
+                    .partner_external_id
+                    .as_ref()
+                    .is_some_and(|known| *known != self.partner_external_id),
             ),
         ];
         let different: Vec<&str> = members

@@ -79,7 +79,10 @@ impl Command for OpenConnection {
         let partner = draft.find::<Partner>(&self.partner_id).cloned();
         let partner = partner.ok_or_else(|| Refusal::not_found("partner"))?;
         if let Some(holder) = self.signed.nonce_holder(draft)? {
-            let connection = draft.find::<Connection>(&ConnectionId(holder)).cloned();
+            // Another kind of request of the same batch may hold the nonce: then nobody declared
+            // a connection by that name.
+            let connection = draft.find_if_known::<Connection>(&ConnectionId(holder));
+            let connection = connection.cloned();
             let fresh = false;
             return match connection {
                 Some(connection) => Ok(Opened { connection, fresh }),
@@ -124,18 +127,8 @@ impl OpenConnection {
         client: &Client,
         partner: &Partner,
     ) -> Result<(), Refusal> {
+        check_partner_takes(partner, self.key_schema)?;
         let refuse = |name, message: String| Err(Refusal::new(Class::Unprocessable, name, message));
-        if !partner.active {
-            let message = format!("partner {} takes no new connections at present", partner.id);
-            return refuse("partner_inactive", message);
-        }
-        if self.key_schema != partner.key_schema {
-            let message = format!(
-                "the partner asks for a connection key of schema {}, not {}",
-                partner.key_schema, self.key_schema
-            );
-            return refuse("connection_key_schema_mismatch", message);
-        }
         if client.trust_org != partner.trust_org {
             let message = "client and partner belong to different trust organisations".to_owned();
             return refuse("trust_org_mismatch", message);
@@ -148,6 +141,27 @@ impl OpenConnection {
         }
         Ok(())
     }
+}
+
+/// Whether a partner takes new connections with a key of this schema.
+///
+/// # Errors
+///
+/// The refusal that opening such a connection would meet.
+pub fn check_partner_takes(partner: &Partner, schema: KeySchema) -> Result<(), Refusal> {
+    let refuse = |name, message: String| Err(Refusal::new(Class::Unprocessable, name, message));
+    if !partner.active {
+        let message = format!("partner {} takes no new connections at present", partner.id);
+        return refuse("partner_inactive", message);
+    }
+    if schema != partner.key_schema {
+        let message = format!(
+            "the partner asks for a connection key of schema {}, not {schema}",
+            partner.key_schema
+        );
+        return refuse("connection_key_schema_mismatch", message);
+    }
+    Ok(())
 }
 
 /// What a partner said to a new connection (H1).
@@ -243,7 +257,9 @@ impl Command for UpdateConnection {
         check_licence(draft, &self.enterprise_id)?;
         let connection = draft.find::<Connection>(&self.id);
         let own = connection.filter(|c| c.client_enterprise_id == self.enterprise_id);
-        let mut connection = own.cloned().ok_or_else(|| Refusal::not_found("connection"))?;
+        let mut connection = own
+            .cloned()
+            .ok_or_else(|| Refusal::not_found("connection"))?;
         let refused = matches!(connection.state, ConnectionState::Rejected { .. });
         if refused && self.active == Some(true) {
             return Err(Refusal::new(

@@ -134,8 +134,11 @@ impl Command for Delivered {
     }
 
     fn decide(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<(), Refusal> {
+        // Of a question it is not the delivery that counts but the answer.
+        let is_told = matches!(self.call, MessageCall::Clear | MessageCall::Release);
         if let Some(message) = draft.find::<Message>(&self.subject)
             && message.call == Some(self.call)
+            && is_told
         {
             let mut message = message.clone();
             message.finish(now);

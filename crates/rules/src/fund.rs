@@ -40,7 +40,7 @@ pub struct BookDeposit {
 }
 
 fn unknown_go_account() -> Refusal {
-    Refusal::not_found("Go Account")
+    Refusal::not_found("go account")
 }
 
 fn check_source(
@@ -65,7 +65,11 @@ fn check_source(
 
 impl BookDeposit {
     fn claim(&self) -> ClaimKey {
-        ClaimKey::new(&self.custody_source, ClaimKind::Deposit, &self.external_reference)
+        ClaimKey::new(
+            &self.custody_source,
+            ClaimKind::Deposit,
+            &self.external_reference,
+        )
     }
 
     fn accounts(&self) -> (Account, Account) {
@@ -99,7 +103,12 @@ impl Command for BookDeposit {
     }
 
     fn decide(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<Deposit, Refusal> {
-        check_source(draft, self.go_account_id, &self.currency, &self.custody_source)?;
+        check_source(
+            draft,
+            self.go_account_id,
+            &self.currency,
+            &self.custody_source,
+        )?;
         if let Some(claim) = draft.find::<Claim>(&self.claim()) {
             let known = draft.find::<Deposit>(&DepositId(claim.subject)).cloned();
             let known = known.ok_or_else(|| Refusal::not_found("deposit"))?;
@@ -150,7 +159,8 @@ impl Command for BookDeposit {
             "{} {} to {} as {:?}",
             self.amount, self.currency, self.go_account_id, self.external_reference
         );
-        self.operator.record(draft, "book_deposit", subject, &detail, now);
+        self.operator
+            .record(draft, "book_deposit", subject, &detail, now);
         Ok(deposit)
     }
 }
@@ -217,7 +227,8 @@ impl Command for RequestWithdrawal {
             go_accounts: [self.go_account_id].into(),
             currencies: [self.currency.clone()].into(),
             claims: [self.claim()].into(),
-            balances: [self.account()].into(),
+            // Paying it out moves custody too, and may be decided in the same batch.
+            balances: [self.account(), Account::new(Owner::Custody, &self.currency)].into(),
             ..Keys::default()
         }
     }
@@ -231,7 +242,12 @@ impl Command for RequestWithdrawal {
     }
 
     fn decide(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<Withdrawal, Refusal> {
-        check_source(draft, self.go_account_id, &self.currency, &self.custody_source)?;
+        check_source(
+            draft,
+            self.go_account_id,
+            &self.currency,
+            &self.custody_source,
+        )?;
         if let Some(claim) = draft.find::<Claim>(&self.claim()) {
             let id = WithdrawalId(claim.subject);
             let known = draft.find::<Withdrawal>(&id).cloned();
@@ -296,7 +312,8 @@ impl Command for RequestWithdrawal {
             "{} {} from {} as {:?}",
             self.amount, self.currency, self.go_account_id, self.external_reference
         );
-        self.operator.record(draft, "request_withdrawal", subject, &detail, now);
+        self.operator
+            .record(draft, "request_withdrawal", subject, &detail, now);
         Ok(withdrawal)
     }
 }
@@ -348,7 +365,8 @@ impl Command for FinishWithdrawal {
         if let Some(known) = view.withdrawals.get(&self.id) {
             let go = Owner::Go(known.go_account_id);
             keys.balances.insert(Account::new(go, &known.currency));
-            keys.balances.insert(Account::new(Owner::Custody, &known.currency));
+            keys.balances
+                .insert(Account::new(Owner::Custody, &known.currency));
         }
         keys
     }
@@ -393,7 +411,8 @@ impl Command for FinishWithdrawal {
         withdrawal.state = wanted;
         withdrawal.updated_at = now;
         draft.put(withdrawal.clone());
-        self.operator.record(draft, cause, self.id.to_string(), cause, now);
+        self.operator
+            .record(draft, cause, self.id.to_string(), cause, now);
         Ok(withdrawal)
     }
 }

@@ -141,7 +141,10 @@ impl CreatePartner {
         let pairs = [
             ("name", self.name != partner.name),
             ("broker", self.broker != partner.broker),
-            ("institutionId", self.institution_id != partner.institution_id),
+            (
+                "institutionId",
+                self.institution_id != partner.institution_id,
+            ),
             ("connectionKeySchema", self.key_schema != partner.key_schema),
             (
                 "clientDisputeWindowMinutes",

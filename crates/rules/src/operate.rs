@@ -91,7 +91,10 @@ impl Command for PutEnterprise {
 
     fn decide(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<Enterprise, Refusal> {
         let before = draft.find::<Enterprise>(&self.id).cloned();
-        if before.as_ref().is_some_and(|e| e.trust_org != self.trust_org) {
+        if before
+            .as_ref()
+            .is_some_and(|e| e.trust_org != self.trust_org)
+        {
             let message = "an enterprise stays with its trust organisation; make a new enterprise";
             return Err(unprocessable("trust_org_is_fixed", message));
         }
@@ -110,7 +113,8 @@ impl Command for PutEnterprise {
             after.updated_at = now;
             let change = (before.as_ref(), &after);
             let subject = self.id.to_string();
-            self.operator.record_change(draft, "put_enterprise", subject, change, now);
+            self.operator
+                .record_change(draft, "put_enterprise", subject, change, now);
             draft.put(after.clone());
         }
         Ok(after)
@@ -166,7 +170,8 @@ impl Command for OpenGoAccount {
         }
         let subject = self.id.to_string();
         let change = (None, &account);
-        self.operator.record_change(draft, "open_go_account", subject, change, now);
+        self.operator
+            .record_change(draft, "open_go_account", subject, change, now);
         Ok(account)
     }
 }
@@ -201,7 +206,7 @@ impl Command for AddSigningKey {
 
     fn decide(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<SigningKey, Refusal> {
         if draft.find::<GoAccount>(&self.go_account_id).is_none() {
-            return Err(Refusal::not_found("Go Account"));
+            return Err(Refusal::not_found("go account"));
         }
         if let Some(known) = draft.find::<SigningKey>(&self.id) {
             let same =
@@ -225,7 +230,8 @@ impl Command for AddSigningKey {
         draft.put(key.clone());
         let subject = self.id.to_string();
         let detail = format!("for {} as {:?}", self.go_account_id, self.given_as);
-        self.operator.record(draft, "add_signing_key", subject, &detail, now);
+        self.operator
+            .record(draft, "add_signing_key", subject, &detail, now);
         Ok(key)
     }
 }
@@ -256,7 +262,8 @@ impl Command for RevokeSigningKey {
             key.revoked_at = Some(now);
             draft.put(key.clone());
             let subject = self.id.to_string();
-            self.operator.record(draft, "revoke_signing_key", subject, "", now);
+            self.operator
+                .record(draft, "revoke_signing_key", subject, "", now);
         }
         Ok(key)
     }
@@ -300,7 +307,8 @@ impl Command for PutUser {
             after.updated_at = now;
             let change = (before.as_ref(), &after);
             let subject = self.id.to_string();
-            self.operator.record_change(draft, "put_user", subject, change, now);
+            self.operator
+                .record_change(draft, "put_user", subject, change, now);
             draft.put(after.clone());
         }
         Ok(after)
@@ -352,7 +360,8 @@ impl Command for PutMembership {
         }
         let change = (before.as_ref(), &after);
         let subject = format!("{} in {}", self.user_id, self.enterprise_id);
-        self.operator.record_change(draft, "put_membership", subject, change, now);
+        self.operator
+            .record_change(draft, "put_membership", subject, change, now);
         draft.put(after.clone());
         Ok(after)
     }
@@ -382,6 +391,9 @@ impl Command for IssueToken {
         if draft.find::<User>(&self.token.user_id).is_none() {
             return Err(Refusal::not_found("user"));
         }
+        if let Some(known) = draft.find::<AccessToken>(&self.token.id) {
+            return Ok(known.clone());
+        }
         let token = AccessToken {
             created_at: now,
             ..self.token.clone()
@@ -392,7 +404,8 @@ impl Command for IssueToken {
             "for user {} as {:?} with scopes {:?}",
             token.user_id, token.label, token.scopes
         );
-        self.operator.record(draft, "issue_token", subject, &detail, now);
+        self.operator
+            .record(draft, "issue_token", subject, &detail, now);
         Ok(token)
     }
 }
@@ -422,7 +435,8 @@ impl Command for RevokeToken {
         if token.revoked_at.is_none() {
             token.revoked_at = Some(now);
             draft.put(token.clone());
-            self.operator.record(draft, "revoke_token", self.id.to_string(), "", now);
+            self.operator
+                .record(draft, "revoke_token", self.id.to_string(), "", now);
         }
         Ok(token)
     }
@@ -457,6 +471,9 @@ impl Command for NoteTokenUse {
     }
 }
 
+/// The most decimals that a currency can have.
+const DECIMALS_MAX: u8 = 30;
+
 /// A currency shall be so.
 #[derive(Clone, Debug)]
 pub struct PutCurrency {
@@ -485,24 +502,38 @@ impl Command for PutCurrency {
     fn decide(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<NetworkCurrency, Refusal> {
         let before = draft.find::<NetworkCurrency>(&self.ticker).cloned();
         if before.as_ref().is_some_and(|c| c.decimals != self.decimals) {
-            let message = "the decimals of a currency stay: amounts in the books would change their meaning";
+            let message =
+                "the decimals of a currency stay: amounts in the books would change their meaning";
             return Err(unprocessable("decimals_are_fixed", message));
+        }
+        // External references are unique per source: under a new name an old one would count again.
+        if before
+            .as_ref()
+            .is_some_and(|c| c.custody_source != self.custody_source)
+        {
+            let message =
+                "the custody source of a currency stays: references of deposits are unique there";
+            return Err(unprocessable("custody_source_is_fixed", message));
+        }
+        if self.decimals > DECIMALS_MAX {
+            let message = format!("a currency has at most {DECIMALS_MAX} decimals");
+            return Err(Refusal::new(Class::Invalid, "too_many_decimals", message));
         }
         let mut after = before.clone().unwrap_or(NetworkCurrency {
             ticker: self.ticker.clone(),
             backing: String::new(),
             decimals: self.decimals,
-            custody_source: String::new(),
+            custody_source: self.custody_source.clone(),
             created_at: now,
             updated_at: now,
         });
         after.backing.clone_from(&self.backing);
-        after.custody_source.clone_from(&self.custody_source);
         if before.as_ref() != Some(&after) {
             after.updated_at = now;
             let change = (before.as_ref(), &after);
             let subject = self.ticker.to_string();
-            self.operator.record_change(draft, "put_currency", subject, change, now);
+            self.operator
+                .record_change(draft, "put_currency", subject, change, now);
             draft.put(after.clone());
         }
         Ok(after)
@@ -541,7 +572,9 @@ impl Command for PutPartnerConfiguration {
             return Err(Refusal::not_found("enterprise"));
         }
         check_partner_currencies(draft, wanted)?;
-        let before = draft.find::<PartnerConfiguration>(&wanted.record_key()).cloned();
+        let before = draft
+            .find::<PartnerConfiguration>(&wanted.record_key())
+            .cloned();
         let unchanged = before.as_ref().map(|before| PartnerConfiguration {
             version: before.version,
             updated_at: before.updated_at,
@@ -558,8 +591,12 @@ impl Command for PutPartnerConfiguration {
             ..wanted.clone()
         };
         let change = (before.as_ref(), &after);
-        let subject = format!("{} as {}", wanted.enterprise_id, wanted.institution_identifier);
-        self.operator.record_change(draft, "put_partner_configuration", subject, change, now);
+        let subject = format!(
+            "{} as {}",
+            wanted.enterprise_id, wanted.institution_identifier
+        );
+        self.operator
+            .record_change(draft, "put_partner_configuration", subject, change, now);
         draft.put(after.clone());
         Ok(after)
     }
@@ -579,6 +616,14 @@ fn check_partner_currencies(
         if !tickers.insert(&currency.ticker) {
             let message = format!("{} is listed twice", currency.ticker);
             return Err(unprocessable("currency_listed_twice", message));
+        }
+        if currency
+            .minimum
+            .zip(currency.maximum)
+            .is_some_and(|(least, most)| least > most)
+        {
+            let message = format!("the minimum of {} is above its maximum", currency.ticker);
+            return Err(unprocessable("minimum_above_maximum", message));
         }
         if currency.partner_names.is_empty() {
             let message = format!("{} needs at least one partner name", currency.ticker);
@@ -627,7 +672,8 @@ impl Command for UpdatePartner {
             after.updated_at = now;
             let detail = format!("active {}, stable {}", after.active, after.stable);
             let subject = self.id.to_string();
-            self.operator.record(draft, "update_partner", subject, &detail, now);
+            self.operator
+                .record(draft, "update_partner", subject, &detail, now);
             draft.put(after.clone());
         }
         Ok(after)

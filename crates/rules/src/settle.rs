@@ -8,11 +8,11 @@ use ledger::{
 };
 
 use crate::{
-    Class, Command, ConnectionId, Draft, EnterpriseId, Keys, PartnerId, Reason, Refusal, SettlementId, Signed,
-    TransferId, UserId, View,
+    Class, Command, ConnectionId, Draft, EnterpriseId, Keys, PartnerId, Reason, Refusal,
+    SettlementId, Signed, TransferId, UserId, View,
     record::{
-        Claim, ClaimKey, ClaimKind, Participation, Partner, Settlement, SettlementForm, SettlementState, Transfer,
-        TransferParty, TransferStatus,
+        Claim, ClaimKey, ClaimKind, Participation, Partner, Settlement, SettlementForm,
+        SettlementState, Transfer, TransferParty, TransferStatus,
     },
 };
 
@@ -109,7 +109,11 @@ impl Settle {
         if different.is_empty() {
             Ok(())
         } else {
-            Err(Refusal::differs("settlement", &self.external_id, &different))
+            Err(Refusal::differs(
+                "settlement",
+                &self.external_id,
+                &different,
+            ))
         }
     }
 
@@ -323,9 +327,12 @@ impl Command for Settle {
         let mut keys = self.signed.keys();
         keys.partners.insert(self.partner_id);
         keys.claims.insert(self.claim());
+        // A failed settlement is booked anew by the very same command: its evidence may be there.
+        keys.signed_requests.insert(self.signed.request.id);
         for line in &self.lines {
             keys.balances.insert(line.source.account(&line.currency));
-            keys.balances.insert(line.destination.account(&line.currency));
+            keys.balances
+                .insert(line.destination.account(&line.currency));
         }
         keys
     }
@@ -347,7 +354,9 @@ impl Command for Settle {
             .ok_or_else(|| Refusal::not_found("partner"))?;
         let known = match draft.find::<Claim>(&self.claim()) {
             None => None,
-            Some(claim) => draft.find::<Settlement>(&SettlementId(claim.subject)).cloned(),
+            Some(claim) => draft
+                .find::<Settlement>(&SettlementId(claim.subject))
+                .cloned(),
         };
         if let Some(known) = &known {
             self.check_content(known)?;

@@ -80,8 +80,14 @@ impl Signed {
         }
     }
 
-    /// Keeps the evidence.
+    /// Keeps the evidence, once.
     pub(crate) fn keep(&self, draft: &mut Draft<'_>, now: Timestamp) {
+        if draft
+            .find_if_known::<SignedRequest>(&self.request.id)
+            .is_some()
+        {
+            return;
+        }
         draft.put(SignedRequest {
             received_at: now,
             ..self.request.clone()

@@ -17,8 +17,8 @@ use crate::{
     record::{
         AccessToken, AccountBalance, Allocation, Claim, ClaimKey, Client, Connection, CurrencyKey,
         Deposit, Enterprise, GoAccount, Membership, Message, NetworkCurrency, OpenTotal,
-        OperatorAct, Participation, Partner, PartnerConfiguration, Settlement, SignedRequest, SigningKey,
-        TokenUse, Transfer, User, Withdrawal,
+        OperatorAct, Participation, Partner, PartnerConfiguration, Settlement, SignedRequest,
+        SigningKey, TokenUse, Transfer, User, Withdrawal,
     },
 };
 
@@ -285,6 +285,12 @@ impl<'view> Draft<'view> {
         } else {
             R::shelf(self.view).get(key)
         }
+    }
+
+    /// The record under `key` if this command or one before it in the batch declared it.
+    pub(crate) fn find_if_known<R: Record>(&self, key: &R::Key) -> Option<&R> {
+        let knows = R::shelf(&self.written).knows(key) || R::shelf(self.view).knows(key);
+        if knows { self.find(key) } else { None }
     }
 
     /// Writes a record.

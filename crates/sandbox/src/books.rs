@@ -104,6 +104,11 @@ pub(crate) struct Account {
 }
 
 impl Account {
+    fn is_empty(&self) -> bool {
+        let mut positions = self.positions.values();
+        positions.all(|position| *position == Position::default())
+    }
+
     fn position(&mut self, currency: &str) -> &mut Position {
         self.positions.entry(currency.to_owned()).or_default()
     }
@@ -223,7 +228,7 @@ impl Books {
                     "the account is already connected".to_owned(),
                 ));
             }
-            (None, None) if !account.positions.is_empty() => {
+            (None, None) if !account.is_empty() => {
                 return Err(Refusal::Refused(
                     "the account is not new and empty".to_owned(),
                 ));

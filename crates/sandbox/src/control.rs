@@ -39,7 +39,6 @@ use crate::books::{
 use crate::exchange::{ActError, Shared};
 use crate::faults::{Fault, Script};
 use crate::hosted::{error, status_of};
-use crate::network::Answer;
 use crate::settings::{Membership, Mode};
 
 type Exchange = State<Arc<Shared>>;
@@ -257,12 +256,8 @@ async fn answer(
     let (movement, answer) = shared.answer(id, &verdict).await?;
     Ok(Json(json!({
         "movement": movement_json(&movement),
-        "network": network_json(&answer),
+        "network": answer,
     })))
-}
-
-fn network_json(answer: &Answer) -> Value {
-    json!({ "status": answer.status, "body": answer.body })
 }
 
 #[derive(Deserialize)]
@@ -365,7 +360,7 @@ async fn settle(
     Ok(Json(json!({
         "externalId": posting.external_id,
         "settlementAmounts": amounts,
-        "network": network_json(&answer),
+        "network": answer,
     })))
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use wire::connection_key::ConnectionKeySchema;
 use wire::partner_jwt::{JwtKeyError, JwtVerifier};
 
-use crate::books::{Books, Movement, Outcome, Posting, Refusal, State, Verdict};
+use crate::books::{Books, Movement, Posting, Refusal, State, Verdict};
 use crate::faults::Script;
 use crate::gate::Gate;
 use crate::hang_up::{HangUpListener, Switch};
@@ -83,7 +83,7 @@ impl Desk {
     /// The exchange has joined a network.
     pub(crate) fn join(&mut self, membership: &Membership) -> Result<(), MembershipError> {
         let network = Network::join(membership)?;
-        self.gate.serve_as(membership.partner_id.to_string());
+        self.gate.serve_as(membership.partner_id);
         self.network = Some(Arc::new(network));
         Ok(())
     }
@@ -249,24 +249,9 @@ impl Shared {
         let _one_at_a_time = self.settling.lock().await;
         let network = self.network()?;
         let posting = self.books().begin_settlement(external_id)?;
-        let answer = network.settle(&posting).await;
-        let outcome = match &answer {
-            Ok(answer) => outcome(answer),
-            Err(_) => Outcome::Unknown,
-        };
+        let (outcome, answer) = network.settle(&posting).await;
         self.books().end_settlement(&posting, outcome);
         Ok((posting, answer.map_err(ActError::Unknown)?))
-    }
-}
-
-/// What an answer to P10 says about the settlement.
-fn outcome(answer: &Answer) -> Outcome {
-    match answer.body["settlement"]["status"].as_str() {
-        Some("completed") => Outcome::Completed,
-        Some("failed" | "rejected") => Outcome::NotBooked,
-        Some(_) => Outcome::Unknown,
-        None if (400..500).contains(&answer.status) => Outcome::Refused,
-        None => Outcome::Unknown,
     }
 }
 

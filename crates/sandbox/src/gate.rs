@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use uuid::Uuid;
 use wire::partner_jwt::{JwtError, JwtVerifier};
 
 /// How far our clock and the network's may be apart, in seconds.
@@ -11,7 +12,7 @@ const LEEWAY_S: i64 = 5;
 #[derive(Default)]
 pub(crate) struct Gate {
     verifier: Option<JwtVerifier>,
-    audience: Option<String>,
+    partner_id: Option<Uuid>,
     /// The `jti` of tokens that are still valid, with their `exp`.
     used: HashMap<String, i64>,
 }
@@ -38,8 +39,13 @@ impl Gate {
         self.verifier = Some(verifier);
     }
 
-    pub(crate) fn serve_as(&mut self, partner_id: String) {
-        self.audience = Some(partner_id);
+    pub(crate) fn serve_as(&mut self, partner_id: Uuid) {
+        self.partner_id = Some(partner_id);
+    }
+
+    /// The partner that the exchange is, once it is known.
+    pub(crate) fn partner_id(&self) -> Option<Uuid> {
+        self.partner_id
     }
 
     /// Lets a call in, once.
@@ -51,12 +57,12 @@ impl Gate {
         body: &[u8],
         now_unix_s: i64,
     ) -> Result<(), Unauthorized> {
-        let (Some(verifier), Some(audience)) = (&self.verifier, &self.audience) else {
+        let (Some(verifier), Some(partner_id)) = (&self.verifier, self.partner_id) else {
             return Err(Unauthorized::NotReady);
         };
         let token = token.ok_or(Unauthorized::Missing)?;
         let claims = verifier.verify(token, now_unix_s, LEEWAY_S)?;
-        if claims.aud != *audience {
+        if claims.aud != partner_id.to_string() {
             return Err(Unauthorized::Audience);
         }
         if !claims.covers(method, path_and_query, body) {
@@ -81,10 +87,10 @@ mod tests {
     #[test]
     fn a_call_is_let_in_once() {
         let signer = JwtSigner::generate().unwrap();
-        let token = |aud: &str, jti: &str| {
+        let token = |aud: u128, jti: &str| {
             let claims = Claims {
                 iss: "tidelock".to_owned(),
-                aud: aud.to_owned(),
+                aud: Uuid::from_u128(aud).to_string(),
                 iat: NOW,
                 exp: NOW + 60,
                 jti: jti.to_owned(),
@@ -95,22 +101,22 @@ mod tests {
             signer.sign(&claims).unwrap()
         };
         let mut gate = Gate::default();
-        let mut admit = |gate: &mut Gate, token: Option<&str>, path: &str, now: i64| {
+        let admit = |gate: &mut Gate, token: Option<&str>, path: &str, now: i64| {
             gate.admit(token, "POST", path, b"{}", now)
         };
-        let good = token("p", "1");
+        let good = token(1, "1");
         assert_eq!(
             admit(&mut gate, Some(&good), "/x", NOW),
             Err(Unauthorized::NotReady)
         );
         gate.trust(JwtVerifier::from_public_pem(&signer.public_key_pem()).unwrap());
-        gate.serve_as("p".to_owned());
+        gate.serve_as(Uuid::from_u128(1));
         assert_eq!(
             admit(&mut gate, None, "/x", NOW),
             Err(Unauthorized::Missing)
         );
         assert_eq!(
-            admit(&mut gate, Some(&token("q", "1")), "/x", NOW),
+            admit(&mut gate, Some(&token(2, "1")), "/x", NOW),
             Err(Unauthorized::Audience)
         );
         assert_eq!(
@@ -126,7 +132,7 @@ mod tests {
             admit(&mut gate, Some(&good), "/x", NOW + 64),
             Err(Unauthorized::Used)
         );
-        assert_eq!(admit(&mut gate, Some(&token("p", "2")), "/x", NOW), Ok(()));
+        assert_eq!(admit(&mut gate, Some(&token(1, "2")), "/x", NOW), Ok(()));
         // What has expired is refused for that, and need not be remembered.
         assert!(admit(&mut gate, Some(&good), "/x", NOW + 70).is_err());
     }

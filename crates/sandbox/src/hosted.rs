@@ -232,6 +232,9 @@ fn act(
         _ if reject => Err(Refusal::Refused(scripted())),
         Call::Connect => {
             let request: ConnectRequest = decode(body)?;
+            if shared.desk().gate.partner_id() != Some(request.partner_id) {
+                return Err(Refusal::Refused("the partner is another one".to_owned()));
+            }
             let key = connection_key(shared, &request)?;
             json(shared.books().connect(&request, &key)?)
         }

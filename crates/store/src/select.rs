@@ -73,16 +73,21 @@ impl Select {
         self.among_in(&format!("{column} IN (*)"), values)
     }
 
-    /// Only where `expression`, which has `*` for the values, holds, if any values are given.
+    /// Only where `expression`, which has `*` for the values, holds, if any values are given. Of
+    /// an empty list nothing is a member: `IN ()` is no SQL to PostgreSQL.
     pub(crate) fn among_in<T: Into<Value>>(
         mut self,
         expression: &str,
         values: Option<Vec<T>>,
     ) -> Select {
-        if let Some(values) = values {
-            let values = values.into_iter().map(Into::into).collect();
-            let list = self.bind_list(values);
-            self.conditions.push(expression.replace('*', &list));
+        match values {
+            None => {}
+            Some(values) if values.is_empty() => self.conditions.push("1 = 0".to_owned()),
+            Some(values) => {
+                let values = values.into_iter().map(Into::into).collect();
+                let list = self.bind_list(values);
+                self.conditions.push(expression.replace('*', &list));
+            }
         }
         self
     }

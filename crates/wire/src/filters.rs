@@ -199,7 +199,7 @@ impl Filters {
                 }
                 _ => faults.push(Fault {
                     field: name.chars().take(SHOWN_NAME_MAX).collect(),
-                    message: "must be percent-encoded UTF-8".to_owned(),
+                    message: "must be percent-encoded UTF-8 without NUL characters".to_owned(),
                 }),
             }
         }
@@ -475,7 +475,10 @@ fn percent_decoded(text: &str) -> Option<String> {
             plain => plain,
         });
     }
-    String::from_utf8(bytes).ok()
+    // As in bodies: no database of ours can hold a NUL character.
+    String::from_utf8(bytes)
+        .ok()
+        .filter(|text| !text.contains('\0'))
 }
 
 #[cfg(test)]

@@ -348,6 +348,11 @@ fn build(text: &str, depth: usize, values: &mut usize) -> Result<Json, JsonError
                 return Err(JsonError::here("occurs twice").within(&shown(name)));
             }
             drop(names);
+            if members.iter().any(|(name, _)| name.contains('\0')) {
+                return Err(JsonError::here(
+                    "has a member whose name holds a NUL character",
+                ));
+            }
             let members = members.into_iter().map(|(name, value)| {
                 match build(value.get(), depth + 1, values) {
                     Ok(value) => Ok((name, value)),
@@ -364,7 +369,14 @@ fn build(text: &str, depth: usize, values: &mut usize) -> Result<Json, JsonError
             });
             Ok(Json::Array(elements.collect::<Result<_, _>>()?))
         }
-        Some(b'"') => serde_json::from_str(text).map(Json::String).map_err(fault),
+        Some(b'"') => match serde_json::from_str::<String>(text) {
+            // No database of ours can hold it, and no text of a person does.
+            Ok(string) if string.contains('\0') => Err(JsonError::here(
+                "holds a NUL character, which is refused everywhere",
+            )),
+            Ok(string) => Ok(Json::String(string)),
+            Err(error) => Err(fault(error)),
+        },
         Some(b't') => Ok(Json::Bool(true)),
         Some(b'f') => Ok(Json::Bool(false)),
         Some(b'n') => Ok(Json::Null),
@@ -458,6 +470,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn nul_characters_are_refused_wherever_they_hide() {
+        for text in [r#"{"a":"x\u0000y"}"#, r#"["\u0000"]"#, r#"{"a\u0000":1}"#] {
+            assert!(Json::parse(text.as_bytes()).is_err(), "{text}");
+        }
+        assert!(Json::parse(br#"{"a":"\\u0000"}"#).is_ok());
+    }
 
     fn parse(text: &str) -> Result<Json, JsonError> {
         Json::parse(text.as_bytes())

@@ -139,7 +139,6 @@ pub struct Allocation {
     pub updated_at: Timestamp,
 }
 
-
 /// One partner's reserved and unanswered total in one currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenTotal {

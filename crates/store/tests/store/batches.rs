@@ -39,10 +39,19 @@ async fn two_hundred_submits_equal_their_sum(database: TestDatabase) {
         .collect();
     for (task, reference, units) in tasks {
         let booked = task.await.expect("no panic").expect("a deposit");
-        assert_eq!((booked.external_reference, booked.amount), (reference, amount(units)));
+        assert_eq!(
+            (booked.external_reference, booked.amount),
+            (reference, amount(units))
+        );
     }
     let balance = network.balance(&Alpha.go(&btc())).await;
-    assert_eq!(balance, Balance { available: 200 * 201 / 2, held: 0 });
+    assert_eq!(
+        balance,
+        Balance {
+            available: 200 * 201 / 2,
+            held: 0
+        }
+    );
     let deposits = network.store.deposits(None, ALL).await.expect("a list");
     assert_eq!(deposits.len(), 200);
     network.is_sound().await;
@@ -90,7 +99,10 @@ async fn refusals_do_not_disturb_their_neighbours(database: TestDatabase) {
     }
     assert_eq!(network.balance(&Alpha.go(&btc())).await.available, 150);
     assert_eq!(network.balance(&Beta.go(&btc())).await, Balance::default());
-    assert_eq!(network.store.withdrawals(None, ALL).await.expect("a list"), []);
+    assert_eq!(
+        network.store.withdrawals(None, ALL).await.expect("a list"),
+        []
+    );
     network.is_sound().await;
 }
 
@@ -133,10 +145,20 @@ async fn a_repetition_under_a_race_acts_once(database: TestDatabase) {
     assert_eq!(placed.iter().filter(|placed| placed.fresh).count(), 1);
     let records: BTreeSet<_> = placed.iter().map(|placed| placed.allocation.id).collect();
     assert_eq!(records.len(), 1);
-    let reserved = network.store.reserved_allocations(ALL).await.expect("a list");
+    let reserved = network
+        .store
+        .reserved_allocations(ALL)
+        .await
+        .expect("a list");
     assert_eq!(reserved, [placed[0].allocation.clone()]);
     let balance = network.balance(&Alpha.go(&btc())).await;
-    assert_eq!(balance, Balance { available: 990, held: 10 });
+    assert_eq!(
+        balance,
+        Balance {
+            available: 990,
+            held: 10
+        }
+    );
 
     // The same name with other content is refused, now and whenever it comes.
     let mut other = network.again(&request);
@@ -162,13 +184,21 @@ async fn no_more_is_reserved_than_there_is(database: TestDatabase) {
         assert_eq!(record.id, id);
         match record.state {
             AllocationState::Reserved { .. } => reserved += 1,
-            AllocationState::Released { reason } => assert_eq!(reason.name, "insufficient_available"),
+            AllocationState::Released { reason } => {
+                assert_eq!(reason.name, "insufficient_available")
+            }
             AllocationState::Cleared => panic!("nobody has cleared {id}"),
         }
     }
     assert_eq!(reserved, 32);
     let balance = network.balance(&Alpha.go(&btc())).await;
-    assert_eq!(balance, Balance { available: 0, held: 320 });
+    assert_eq!(
+        balance,
+        Balance {
+            available: 0,
+            held: 320
+        }
+    );
     let report = network.verify().await;
     assert_eq!((report.faults, report.open_holds), (vec![], 32));
 }
@@ -179,19 +209,25 @@ async fn a_command_that_panics_harms_nobody(database: TestDatabase) {
     books.lock().await;
     let before = queued([network.store.submit(network.deposit(Alpha, &btc(), 1))]).await;
     let deposit = network.deposit(Alpha, &btc(), 100);
-    let panicking = scripted(rules::Command::keys(&deposit), move |draft: &mut Draft<'_>| {
-        rules::Command::decide(&deposit, draft, crate::fixture::START)?;
-        panic!("a defect, as this test wants it");
-        #[expect(unreachable_code, reason = "says what the outcome would be")]
-        Ok(())
-    });
+    let panicking = scripted(
+        rules::Command::keys(&deposit),
+        move |draft: &mut Draft<'_>| {
+            rules::Command::decide(&deposit, draft, crate::fixture::START)?;
+            panic!("a defect, as this test wants it");
+            #[expect(unreachable_code, reason = "says what the outcome would be")]
+            Ok(())
+        },
+    );
     let panicking = queued([network.store.submit(panicking)]).await;
     let after = queued([network.store.submit(network.deposit(Alpha, &btc(), 2))]).await;
     books.unlock().await;
 
     let (before, (panicking, after)) =
         join(join_all(before), join(join_all(panicking), join_all(after))).await;
-    assert!(matches!(panicking[..], [Err(SubmitError::Internal)]), "{panicking:?}");
+    assert!(
+        matches!(panicking[..], [Err(SubmitError::Internal)]),
+        "{panicking:?}"
+    );
     assert!(before.iter().chain(&after).all(Result::is_ok));
     assert_eq!(network.balance(&Alpha.go(&btc())).await.available, 3);
     assert!(network.store.is_writing());
@@ -223,7 +259,11 @@ async fn a_chain_of_events_fits_into_one_batch(database: TestDatabase) {
     let (deposit, (reserve, clear)) =
         join(join_all(deposit), join(join_all(reserve), join_all(clear))).await;
     assert!(deposit[0].is_ok());
-    assert!(reserve[0].as_ref().is_ok_and(|placed| placed.allocation.is_reserved()));
+    assert!(
+        reserve[0]
+            .as_ref()
+            .is_ok_and(|placed| placed.allocation.is_reserved())
+    );
     let cleared = &clear[0].as_ref().expect("an answer").allocation;
     assert_eq!(cleared.state, AllocationState::Cleared);
     assert_eq!(network.balance(&link.net(&btc())).await.available, 50);

@@ -148,7 +148,8 @@ impl Books {
         match self {
             Books::Sqlite(_) => self.run("BEGIN IMMEDIATE").await,
             Books::Postgres(_) => {
-                self.run("BEGIN; SELECT sequence FROM chain_heads FOR UPDATE").await;
+                self.run("BEGIN; SELECT sequence FROM chain_heads FOR UPDATE")
+                    .await;
             }
         }
     }

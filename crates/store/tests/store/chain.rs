@@ -14,16 +14,23 @@ on_both! {
 
 /// Checks that commits and entries are numbered from 1 and lie in the order of their time.
 pub(crate) async fn has_no_gaps(books: &Books) {
-    let sequences = books.numbers("SELECT sequence FROM chain ORDER BY sequence").await;
+    let sequences = books
+        .numbers("SELECT sequence FROM chain ORDER BY sequence")
+        .await;
     let commits = i64::try_from(sequences.len()).expect("a number");
     assert!(sequences.into_iter().eq(1..=commits));
     let head = "SELECT sequence FROM chain_heads";
     assert_eq!(books.number(head).await, commits);
 
-    let numbers = books.numbers("SELECT number FROM journal ORDER BY number").await;
+    let numbers = books
+        .numbers("SELECT number FROM journal ORDER BY number")
+        .await;
     let entries = i64::try_from(numbers.len()).expect("a number");
     assert!(numbers.into_iter().eq(1..=entries));
-    assert_eq!(books.number("SELECT last_entry FROM chain_heads").await, entries);
+    assert_eq!(
+        books.number("SELECT last_entry FROM chain_heads").await,
+        entries
+    );
 
     // Every commit begins where the one before it ended.
     let broken = "SELECT count(*) FROM chain a JOIN chain b ON b.sequence = a.sequence + 1
@@ -36,14 +43,19 @@ async fn commits_and_entries_are_numbered_without_gaps(database: TestDatabase) {
     let network = Network::ready(database).await;
     for _ in 0..10 {
         network.done(network.deposit(Alpha, &btc(), 10)).await;
-        network.refused(network.withdraw(Alpha, &btc(), 1_000)).await;
+        network
+            .refused(network.withdraw(Alpha, &btc(), 1_000))
+            .await;
         let deposits = (0..5).map(|_| network.deposit(Alpha, &btc(), 1));
         network.all_done(deposits).await;
     }
     let books = Books::of(&network.database).await;
     has_no_gaps(&books).await;
     let report = network.verify().await;
-    assert_eq!((report.commits, report.entries), (books.commits().await, 60));
+    assert_eq!(
+        (report.commits, report.entries),
+        (books.commits().await, 60)
+    );
 }
 
 async fn time_never_runs_backwards(database: TestDatabase) {
@@ -58,7 +70,9 @@ async fn time_never_runs_backwards(database: TestDatabase) {
     assert_eq!(second.created_at, START.plus_seconds(100));
 
     // … or another process with a clock that is behind takes over.
-    let Network { store, database, .. } = network;
+    let Network {
+        store, database, ..
+    } = network;
     store.close().await;
     let behind = ManualClock::at(Timestamp(0));
     let store = open(&database.url, &behind).await;
@@ -79,7 +93,9 @@ async fn time_never_runs_backwards(database: TestDatabase) {
 async fn every_balance_names_the_entry_that_last_moved_it(database: TestDatabase) {
     let network = Network::ready(database).await;
     network.funded(Link(Alpha, Exchange), &btc(), 10).await;
-    network.all_done((0..7).map(|_| network.deposit(Alpha, &btc(), 1))).await;
+    network
+        .all_done((0..7).map(|_| network.deposit(Alpha, &btc(), 1)))
+        .await;
     let books = Books::of(&network.database).await;
     let wrong = "SELECT count(*) FROM balances b WHERE b.entry <> (SELECT max(p.entry)
         FROM postings p WHERE p.currency = b.currency

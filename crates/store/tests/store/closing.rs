@@ -15,12 +15,19 @@ on_both! {
 }
 
 async fn closing_drains_what_is_queued(database: TestDatabase) {
-    let Network { store, clock, database, .. } = {
+    let Network {
+        store,
+        clock,
+        database,
+        ..
+    } = {
         let network = Network::ready(database).await;
         let books = crate::books::Books::of(&network.database).await;
         books.lock().await;
         let stores: Vec<Store> = (0..300).map(|_| network.store.clone()).collect();
-        let submits = stores.iter().map(|store| store.submit(network.deposit(Alpha, &btc(), 1)));
+        let submits = stores
+            .iter()
+            .map(|store| store.submit(network.deposit(Alpha, &btc(), 1)));
         let waiting = queued(submits).await;
         // The handles may go while their commands wait: nobody will read these answers.
         drop(waiting);
@@ -31,7 +38,9 @@ async fn closing_drains_what_is_queued(database: TestDatabase) {
     store.close().await;
     let store = open(&database.url, &clock).await;
     assert_eq!(store.deposits(None, ALL).await.expect("a list").len(), 300);
-    let report = store::verify(&location(&database.url)).await.expect("a report");
+    let report = store::verify(&location(&database.url))
+        .await
+        .expect("a report");
     assert!(report.is_sound(), "{:?}", report.faults);
 }
 
@@ -39,7 +48,12 @@ async fn closing_waits_for_all_handles(database: TestDatabase) {
     let network = Network::ready(database).await;
     let other = network.store.clone();
     let deposits: Vec<_> = (0..50).map(|_| network.deposit(Alpha, &btc(), 1)).collect();
-    let Network { store, clock, database, .. } = network;
+    let Network {
+        store,
+        clock,
+        database,
+        ..
+    } = network;
     let (closed, answers) = futures_util::future::join(store.close(), async move {
         let answers = join_all(deposits.into_iter().map(|deposit| other.submit(deposit))).await;
         other.close().await;
@@ -57,7 +71,12 @@ async fn what_was_closed_opens_again_with_everything_in_it(database: TestDatabas
     let network = Network::ready(database).await;
     network.done(network.deposit(Alpha, &btc(), 5)).await;
     let before = network.verify().await;
-    let Network { store, clock, database, .. } = network;
+    let Network {
+        store,
+        clock,
+        database,
+        ..
+    } = network;
     store.close().await;
     for _ in 0..3 {
         let store = open(&database.url, &clock).await;
@@ -90,13 +109,33 @@ impl rules::Command for Dying {
 async fn a_store_whose_thread_has_died_takes_no_more(database: TestDatabase) {
     let network = Network::ready(database).await;
     let answer = network.store.submit(Dying).await;
-    assert!(matches!(answer, Err(SubmitError::OutcomeUnknown)), "{answer:?}");
-    let alive = scripted(rules::Keys::default(), |_| Ok(()));
-    let answer = network.store.submit(alive).await;
-    assert!(matches!(answer, Err(SubmitError::Overloaded)), "{answer:?}");
+    assert!(
+        matches!(answer, Err(SubmitError::OutcomeUnknown)),
+        "{answer:?}"
+    );
+    // Whoever comes while it unwinds is answered as well, and soon everybody is turned away.
+    let turned_away = async {
+        loop {
+            let alive = scripted(rules::Keys::default(), |_| Ok(()));
+            match network.store.submit(alive).await {
+                Err(SubmitError::OutcomeUnknown) => tokio::task::yield_now().await,
+                answer => return answer,
+            }
+        }
+    };
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(60), turned_away).await;
+    assert!(
+        matches!(answer, Ok(Err(SubmitError::Overloaded))),
+        "{answer:?}"
+    );
     assert!(!network.store.is_writing());
     // What is committed stays, and closing does not hang.
-    let Network { store, clock, database, .. } = network;
+    let Network {
+        store,
+        clock,
+        database,
+        ..
+    } = network;
     store.close().await;
     let store = open(&database.url, &clock).await;
     let network = Network::reopened(store, clock, database);
@@ -105,9 +144,15 @@ async fn a_store_whose_thread_has_died_takes_no_more(database: TestDatabase) {
 
 async fn a_missing_database_is_made_only_when_asked(database: TestDatabase) {
     let clock = crate::fixture::ManualClock::at(crate::fixture::START);
-    let opening = Opening { create: false, ..Opening::default() };
+    let opening = Opening {
+        create: false,
+        ..Opening::default()
+    };
     let refused = Store::open(&location(&database.url), opening, clock.handle()).await;
-    assert!(matches!(refused, Err(store::StoreError::Refused(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(store::StoreError::Refused(_))),
+        "{refused:?}"
+    );
     open(&database.url, &clock).await.close().await;
     let opened = Store::open(&location(&database.url), opening, clock.handle()).await;
     assert!(opened.is_ok(), "{opened:?}");

@@ -75,6 +75,11 @@ pub(crate) fn identifier(space: u8, number: u64) -> Uuid {
     Uuid::from_u128((u128::from(space) << 120) | (u128::from(number) << 40))
 }
 
+/// A number as a place in a list.
+pub(crate) fn index(number: u64) -> usize {
+    usize::try_from(number).expect("a place")
+}
+
 pub(crate) fn btc() -> Currency {
     "ofcbtc".parse().expect("a ticker")
 }
@@ -238,7 +243,10 @@ pub(crate) async fn queued<F: Future>(futures: impl IntoIterator<Item = F>) -> V
     let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
     std::future::poll_fn(|context| {
         for future in &mut futures {
-            assert!(future.as_mut().poll(context).is_pending(), "answered already");
+            assert!(
+                future.as_mut().poll(context).is_pending(),
+                "answered already"
+            );
         }
         std::task::Poll::Ready(())
     })
@@ -316,11 +324,14 @@ impl Network {
     pub(crate) async fn ready(database: TestDatabase) -> Network {
         let network = Network::bare(database).await;
         let n = &network;
-        n.all_done([btc(), eth()].map(|ticker| n.put_currency(ticker))).await;
+        n.all_done([btc(), eth()].map(|ticker| n.put_currency(ticker)))
+            .await;
         n.all_done(EVERYBODY.map(|who| n.put_enterprise(who))).await;
-        n.all_done(EVERYBODY.map(|who| n.open_go_account(who))).await;
+        n.all_done(EVERYBODY.map(|who| n.open_go_account(who)))
+            .await;
         n.all_done(EVERYBODY.map(|who| n.add_key(who))).await;
-        n.all_done(PARTNERS.map(|who| n.put_configuration(who))).await;
+        n.all_done(PARTNERS.map(|who| n.put_configuration(who)))
+            .await;
         n.all_done(PARTNERS.map(create_partner)).await;
         n.all_done(CLIENTS.map(become_client)).await;
         n.all_done(LINKS.map(|link| n.open_connection(link))).await;
@@ -360,18 +371,28 @@ impl Network {
         R: Record + Send + Sync,
         R::Key: Send + Sync,
     {
-        let look = scripted(keys, move |draft: &mut Draft<'_>| Ok(draft.find::<R>(&key).cloned()));
+        let look = scripted(keys, move |draft: &mut Draft<'_>| {
+            Ok(draft.find::<R>(&key).cloned())
+        });
         self.done(look).await
     }
 
     pub(crate) async fn balance(&self, account: &Account) -> ledger::Balance {
-        let records = self.store.balances(&[account.owner]).await.expect("balances");
-        let known = records.into_iter().find(|record: &AccountBalance| record.account == *account);
+        let records = self
+            .store
+            .balances(&[account.owner])
+            .await
+            .expect("balances");
+        let known = records
+            .into_iter()
+            .find(|record: &AccountBalance| record.account == *account);
         known.map(|record| record.balance).unwrap_or_default()
     }
 
     pub(crate) async fn verify(&self) -> Report {
-        store::verify(&location(&self.database.url)).await.expect("a report")
+        store::verify(&location(&self.database.url))
+            .await
+            .expect("a report")
     }
 
     /// Checks that the books are sound.

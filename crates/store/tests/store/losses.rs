@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use ledger::Balance;
 use store::{Store, StoreError, SubmitError};
 use testkit::postgres::{Proxy, cut_connections, fresh_database};
+use tokio::sync::watch;
 
 use crate::books::Books;
 use crate::chain::has_no_gaps;
@@ -29,7 +32,8 @@ async fn who_is_answered_while_connections_are_cut_is_answered_rightly() {
     const TASKS: usize = 16;
     let network = Network::ready(fresh_database().await).await;
     let over = Arc::new(AtomicBool::new(false));
-    let answered = Arc::new(AtomicUsize::new(0));
+    let (answered, mut answers_so_far) = watch::channel(0);
+    let answered = Arc::new(answered);
     let network = Arc::new(network);
     let tasks: Vec<_> = (0..TASKS)
         .map(|_| {
@@ -41,7 +45,7 @@ async fn who_is_answered_while_connections_are_cut_is_answered_rightly() {
                     let deposit = network.deposit(Alpha, &btc(), 1);
                     let reference = deposit.external_reference.clone();
                     answers.push((reference, network.store.submit(deposit).await));
-                    answered.fetch_add(1, Ordering::SeqCst);
+                    answered.send_modify(|count| *count += 1);
                 }
                 answers
             })
@@ -49,10 +53,10 @@ async fn who_is_answered_while_connections_are_cut_is_answered_rightly() {
         .collect();
     for _ in 0..10 {
         // Each cut comes when work is in flight again.
-        let before = answered.load(Ordering::SeqCst);
-        while answered.load(Ordering::SeqCst) < before + 2 * TASKS {
-            tokio::task::yield_now().await;
-        }
+        let wanted = *answered.borrow() + 2 * TASKS;
+        let enough = answers_so_far.wait_for(|count| *count >= wanted);
+        let enough = tokio::time::timeout(Duration::from_secs(60), enough).await;
+        enough.expect("answers in time").expect("tasks that ask");
         cut_connections(&network.database).await;
     }
     over.store(true, Ordering::SeqCst);
@@ -85,7 +89,10 @@ async fn a_lost_answer_to_a_commit_is_found_out() {
 
     proxy.lose_next_commit();
     let deposit = network.deposit(Alpha, &btc(), 100);
-    let booked = store.submit(deposit.clone()).await.expect("the true answer");
+    let booked = store
+        .submit(deposit.clone())
+        .await
+        .expect("the true answer");
     assert_eq!(booked.external_reference, deposit.external_reference);
     assert_eq!(books.commits().await, before + 1);
     assert_eq!(books.number("SELECT probes FROM chain_heads").await, 1);
@@ -94,12 +101,24 @@ async fn a_lost_answer_to_a_commit_is_found_out() {
     store.submit(deposit).await.expect("the same deposit");
     let request = network.allocate(Link(Alpha, Exchange), 40);
     proxy.lose_next_commit();
-    let placed = store.submit(request.clone()).await.expect("the true answer");
+    let placed = store
+        .submit(request.clone())
+        .await
+        .expect("the true answer");
     assert!(placed.fresh);
-    let again = store.submit(network.again(&request)).await.expect("the record");
+    let again = store
+        .submit(network.again(&request))
+        .await
+        .expect("the record");
     assert!(!again.fresh);
     let balance = network.balance(&Alpha.go(&btc())).await;
-    assert_eq!(balance, Balance { available: 60, held: 40 });
+    assert_eq!(
+        balance,
+        Balance {
+            available: 60,
+            held: 40
+        }
+    );
     network.is_sound().await;
 }
 
@@ -116,15 +135,20 @@ async fn a_lost_answer_concerns_everybody_in_the_batch_alike() {
             (deposit, number)
         })
         .collect();
-    let waiting = queued(submits.iter().map(|(deposit, _)| store.submit(deposit.clone()))).await;
+    let waiting = queued(
+        submits
+            .iter()
+            .map(|(deposit, _)| store.submit(deposit.clone())),
+    )
+    .await;
     let poor = queued([store.submit(network.withdraw(Alpha, &btc(), 1_000))]).await;
     proxy.lose_next_commit();
     books.unlock().await;
-    for (answer, (asked, _)) in futures_util::future::join_all(waiting).await.into_iter().zip(submits) {
+    for (answer, (asked, _)) in join_all(waiting).await.into_iter().zip(submits) {
         let booked = answer.expect("the true answer");
         assert_eq!((booked.id, booked.amount), (asked.id, asked.amount));
     }
-    for answer in futures_util::future::join_all(poor).await {
+    for answer in join_all(poor).await {
         assert_eq!(crate::fixture::refusal_of(answer), "insufficient_available");
     }
     assert_eq!(network.balance(&Alpha.go(&btc())).await.available, 30);
@@ -140,7 +164,7 @@ async fn a_commit_that_never_happened_is_done_again() {
     books.lock().await;
     let waiting = queued([network.store.submit(network.deposit(Alpha, &btc(), 5))]).await;
     cut_connections(&network.database).await;
-    for answer in futures_util::future::join_all(waiting).await {
+    for answer in join_all(waiting).await {
         answer.expect("a deposit");
     }
     let books = Books::of(&network.database).await;

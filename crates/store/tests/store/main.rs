@@ -8,15 +8,17 @@ mod fixture;
 
 /// Runs every function on a network of its own, on each database.
 macro_rules! on_both {
-    ($($name:ident)*) => {
+    ($($(#[$attribute:meta])* $name:ident)*) => {
         mod on_sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            $($(#[$attribute])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 Box::pin(super::$name(testkit::sqlite::fresh_file())).await;
             })*
         }
         mod on_postgres {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            $($(#[$attribute])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 Box::pin(super::$name(testkit::postgres::fresh_database().await)).await;
             })*
@@ -27,6 +29,7 @@ macro_rules! on_both {
 mod batches;
 mod chain;
 mod closing;
+mod known_bugs;
 mod lists;
 mod losses;
 mod outbox;

@@ -30,11 +30,20 @@ fn message(number: u64, due_at: i64, call: Option<MessageCall>) -> Message {
 
 async fn due(network: &Network, now: i64, at_most: u32) -> Vec<Uuid> {
     let messages = network.store.due_messages(Timestamp(now), at_most).await;
-    messages.expect("a list").into_iter().map(|message| message.subject).collect()
+    messages
+        .expect("a list")
+        .into_iter()
+        .map(|message| message.subject)
+        .collect()
 }
 
 async fn next_due(network: &Network) -> Option<i64> {
-    network.store.next_message_due().await.expect("a time").map(|at| at.0)
+    network
+        .store
+        .next_message_due()
+        .await
+        .expect("a time")
+        .map(|at| at.0)
 }
 
 async fn the_most_urgent_comes_first(database: TestDatabase) {
@@ -51,7 +60,10 @@ async fn the_most_urgent_comes_first(database: TestDatabase) {
         network.done(put(message(number, due_at, call))).await;
     }
     let subjects = |numbers: &[u64]| -> Vec<Uuid> {
-        numbers.iter().map(|number| identifier(20, *number)).collect()
+        numbers
+            .iter()
+            .map(|number| identifier(20, *number))
+            .collect()
     };
     assert_eq!(due(&network, 9, 10).await, subjects(&[]));
     assert_eq!(due(&network, 10, 10).await, subjects(&[4]));
@@ -64,22 +76,37 @@ async fn the_most_urgent_comes_first(database: TestDatabase) {
 
 async fn nothing_waits_once_everything_is_said(database: TestDatabase) {
     let network = Network::bare(database).await;
-    network.done(put(message(1, 10, Some(MessageCall::Clear)))).await;
+    network
+        .done(put(message(1, 10, Some(MessageCall::Clear))))
+        .await;
     assert_eq!(next_due(&network).await, Some(10));
     let (subject, call) = (identifier(20, 1), MessageCall::Clear);
-    network.done(rules::deliver::Delivered { subject, call }).await;
+    network
+        .done(rules::deliver::Delivered { subject, call })
+        .await;
     assert_eq!(next_due(&network).await, None);
-    assert_eq!(due(&network, i64::MAX, 10).await, [Uuid::nil(); 0]);
+    assert!(due(&network, i64::MAX, 10).await.is_empty());
     // The row stays as evidence.
-    let said = network.store.message(subject).await.expect("a look-up").expect("a message");
+    let said = network
+        .store
+        .message(subject)
+        .await
+        .expect("a look-up")
+        .expect("a message");
     assert_eq!((said.call, said.updated_at), (None, START));
 }
 
 async fn a_reservation_is_asked_about_and_then_told(database: TestDatabase) {
     let network = Network::ready(database).await;
     network.done(network.deposit(Alpha, &btc(), 100)).await;
-    let sync = network.done(network.allocate(Link(Alpha, Exchange), 10)).await.allocation;
-    let later = network.done(network.allocate(Link(Alpha, Later), 10)).await.allocation;
+    let sync = network
+        .done(network.allocate(Link(Alpha, Exchange), 10))
+        .await
+        .allocation;
+    let later = network
+        .done(network.allocate(Link(Alpha, Later), 10))
+        .await
+        .allocation;
 
     // Whoever sent the request asks the synchronous partner for 10 s; the other is due at once.
     assert_eq!(due(&network, START.0, 10).await, [later.id.0]);
@@ -96,5 +123,8 @@ async fn a_reservation_is_asked_about_and_then_told(database: TestDatabase) {
     let mut messages = network.store.messages(subjects).await.expect("a list");
     messages.sort_by_key(|message| message.subject);
     let calls: Vec<_> = messages.iter().map(|message| message.call).collect();
-    assert_eq!(calls, [Some(MessageCall::Clear), Some(MessageCall::Release)]);
+    assert_eq!(
+        calls,
+        [Some(MessageCall::Clear), Some(MessageCall::Release)]
+    );
 }

@@ -23,7 +23,11 @@ async fn two_processes_share_one_account() {
     network.done(network.deposit(Alpha, &btc(), 500)).await;
     let tasks: Vec<_> = (0..200)
         .map(|number| {
-            let store = if number % 2 == 0 { &network.store } else { &other };
+            let store = if number % 2 == 0 {
+                &network.store
+            } else {
+                &other
+            };
             let store = store.clone();
             let request = network.allocate(Link(Alpha, Exchange), 10);
             let clear = network.clear(request.id);
@@ -49,7 +53,16 @@ async fn two_processes_share_one_account() {
     }
     let go = network.balance(&Alpha.go(&btc())).await;
     let net = network.balance(&Link(Alpha, Exchange).net(&btc())).await;
-    assert_eq!((go.held, net), (reserved, Balance { available: cleared, held: 0 }));
+    assert_eq!(
+        (go.held, net),
+        (
+            reserved,
+            Balance {
+                available: cleared,
+                held: 0
+            }
+        )
+    );
     assert_eq!(go.available + reserved + cleared, 500);
     assert!(reserved + cleared > 0);
     has_no_gaps(&Books::of(&network.database).await).await;
@@ -64,7 +77,11 @@ async fn a_repetition_at_the_other_process_acts_once() {
         let request = network.allocate(Link(Alpha, Exchange), 10);
         let tasks: Vec<_> = (0..8)
             .map(|number| {
-                let store = if number % 2 == 0 { &network.store } else { &other };
+                let store = if number % 2 == 0 {
+                    &network.store
+                } else {
+                    &other
+                };
                 let (store, again) = (store.clone(), network.again(&request));
                 tokio::spawn(async move { store.submit(again).await })
             })
@@ -90,6 +107,9 @@ async fn a_process_with_a_clock_behind_follows_the_chain() {
     let behind = crate::fixture::ManualClock::at(ledger::Timestamp(0));
     let other = open(&network.database.url, &behind).await;
     let ours = network.done(network.deposit(Alpha, &btc(), 1)).await;
-    let theirs = other.submit(network.deposit(Alpha, &btc(), 1)).await.expect("a deposit");
+    let theirs = other
+        .submit(network.deposit(Alpha, &btc(), 1))
+        .await
+        .expect("a deposit");
     assert_eq!(theirs.created_at, ours.created_at);
 }

@@ -25,7 +25,7 @@ pub mod partners;
 pub mod quantity;
 pub mod settlements;
 pub mod signed;
-mod uuid_text;
+pub(crate) mod uuid_text;
 
 pub use date_time::DateTime;
 
@@ -65,3 +65,6 @@ pub struct PolicyTraces {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_result: Option<PolicyResult>,
 }
+
+#[cfg(test)]
+mod tests;

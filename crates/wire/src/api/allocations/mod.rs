@@ -1,6 +1,6 @@
 //! Allocations and deallocations: funds that a client moves to the account of one connection, and
-//! back. One record serves both (C9 to C14, P4 to P7). Here stand the records and answers; the
-//! requests stand in [`request`] and are used through this module.
+//! back. One record serves both (C9 to C14, P4 to P7). Here stand the records and answers; what
+//! is signed to make or end them stands in a module of its own and is used through this one.
 
 mod request;
 
@@ -220,7 +220,7 @@ pub struct DeallocationRetriable {
 #[serde(untagged)]
 pub enum AllocationFailure {
     /// There is a record.
-    Retriable(AllocationRetriable),
+    Retriable(Box<AllocationRetriable>),
     /// There is none, or it could not be read.
     Error(ErrorBody),
 }
@@ -230,7 +230,7 @@ pub enum AllocationFailure {
 #[serde(untagged)]
 pub enum DeallocationFailure {
     /// There is a record.
-    Retriable(DeallocationRetriable),
+    Retriable(Box<DeallocationRetriable>),
     /// There is none, or it could not be read.
     Error(ErrorBody),
 }

@@ -226,7 +226,7 @@ pub struct SettlementUnfinished {
 #[serde(untagged)]
 pub enum SettlementFailure {
     /// There is a record.
-    Unfinished(SettlementUnfinished),
+    Unfinished(Box<SettlementUnfinished>),
     /// There is none, or it could not be read.
     Error(ErrorBody),
 }

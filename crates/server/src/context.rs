@@ -1,0 +1,57 @@
+//! What belongs to one request and is needed wherever it is answered.
+
+use std::sync::{Arc, OnceLock};
+
+use uuid::Uuid;
+use wire::request_hmac::AuthVersion;
+use zeroize::Zeroizing;
+
+tokio::task_local! {
+    static CURRENT: Arc<RequestContext>;
+}
+
+/// The longest request id of a client that is echoed.
+const ID_LENGTH_MAX: usize = 128;
+
+/// What belongs to one request.
+pub(crate) struct RequestContext {
+    /// Names the request in answers and logs.
+    pub(crate) id: String,
+    /// Set when the caller proved itself by HMAC: the answer has to be signed likewise.
+    pub(crate) answer_hmac: OnceLock<AnswerHmac>,
+    /// Who asks, for the log.
+    pub(crate) token_id: OnceLock<Uuid>,
+}
+
+/// What signs the answer to a request that came with an HMAC.
+pub(crate) struct AnswerHmac {
+    pub(crate) secret: Zeroizing<String>,
+    pub(crate) version: AuthVersion,
+}
+
+impl RequestContext {
+    /// The context of a request that calls itself `given`; one that is unfit gets a new name.
+    pub(crate) fn new(given: Option<&str>) -> Arc<RequestContext> {
+        let fits = |id: &&str| {
+            (1..=ID_LENGTH_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
+        };
+        let id = given.filter(fits).map(str::to_owned);
+        Arc::new(RequestContext {
+            id: id.unwrap_or_else(|| Uuid::new_v4().to_string()),
+            answer_hmac: OnceLock::new(),
+            token_id: OnceLock::new(),
+        })
+    }
+
+    /// Runs `future` with this context as the current one.
+    pub(crate) async fn scope<T>(self: Arc<Self>, future: impl Future<Output = T>) -> T {
+        CURRENT.scope(self, future).await
+    }
+}
+
+/// The context of the request that is being answered. Outside of one, a fresh one.
+pub(crate) fn current() -> Arc<RequestContext> {
+    CURRENT
+        .try_with(Arc::clone)
+        .unwrap_or_else(|_| RequestContext::new(None))
+}

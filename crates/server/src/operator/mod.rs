@@ -1,0 +1,82 @@
+//! The operator API, `/api/operator/v1`, one module per noun: what operators set up, book and
+//! solve, and what operators and auditors read.
+//!
+//! Here requests are read and records are shown. What an operator may do to a record is decided by
+//! the rules; who is an operator or an auditor, by the gate. A PUT says how something shall be:
+//! members that are left out get their default, and saying the same twice changes nothing.
+
+mod acts;
+mod configuration_content;
+mod configurations;
+mod currencies;
+mod deposits;
+mod enterprises;
+mod go_accounts;
+mod holds;
+mod input;
+mod keys;
+mod members;
+mod partners;
+mod tokens;
+mod users;
+mod withdrawals;
+
+use http::StatusCode;
+use network::Network;
+use store::Page;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::error::ApiError;
+
+/// All routes of the operator API.
+pub(crate) fn routes() -> OpenApiRouter<Network> {
+    OpenApiRouter::new()
+        .routes(routes!(enterprises::list))
+        .routes(routes!(enterprises::put))
+        .routes(routes!(go_accounts::list))
+        .routes(routes!(go_accounts::put))
+        .routes(routes!(go_accounts::balances))
+        .routes(routes!(keys::list, keys::add))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(users::list))
+        .routes(routes!(users::put))
+        .routes(routes!(members::list))
+        .routes(routes!(members::put, members::remove))
+        .routes(routes!(tokens::issue))
+        .routes(routes!(tokens::list))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(currencies::list))
+        .routes(routes!(currencies::put))
+        .routes(routes!(configurations::list))
+        .routes(routes!(configurations::put))
+        .routes(routes!(partners::list))
+        .routes(routes!(partners::update))
+        .routes(routes!(deposits::list, deposits::book))
+        .routes(routes!(withdrawals::list, withdrawals::request))
+        .routes(routes!(withdrawals::paid))
+        .routes(routes!(withdrawals::cancelled))
+        .routes(routes!(holds::list))
+        .routes(routes!(holds::ask))
+        .routes(routes!(holds::release))
+        .routes(routes!(acts::list))
+}
+
+/// A page as the store counts it.
+fn page(page: wire::filters::Page) -> Page {
+    Page {
+        number: page.number,
+        size: page.size,
+    }
+}
+
+/// One page of a list that is kept as a whole because it only grows by acts of operators.
+fn part<T>(list: Vec<T>, page: wire::filters::Page) -> impl Iterator<Item = T> {
+    let skipped = usize::try_from(page.offset()).unwrap_or(usize::MAX);
+    let size = usize::try_from(page.size).unwrap_or(usize::MAX);
+    list.into_iter().skip(skipped).take(size)
+}
+
+fn not_found(what: &str) -> ApiError {
+    let name = format!("{}_not_found", what.to_lowercase().replace(' ', "_"));
+    ApiError::new(StatusCode::NOT_FOUND, &name, format!("there is no such {what}"))
+}

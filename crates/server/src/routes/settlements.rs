@@ -1,0 +1,357 @@
+//! C16 to C18, P9, P10, P13, P14: settlements that are booked at once.
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::StatusCode;
+use ledger::Timestamp;
+use network::{Network, SettlementAmount, SettlementRequest};
+use rules::record::{self, SettlementForm, SettlementState};
+use store::{SettlementFilter, TransferFilter};
+use uuid::Uuid;
+use wire::api::{
+    SortDirection,
+    settlements::{
+        ClientSettlement, ClientSettlementFilter, ClientSettlementResponse,
+        ClientSettlementsFilter, ClientSettlementsResponse, NewSettlement, PartnerSettlementFilter,
+        PartnerSettlementResponse, PartnerSettlementsFilter, PartnerSettlementsResponse,
+        Settlement, SettlementAmounts, SettlementCompleted, SettlementFailure, SettlementStatus,
+        SettlementToSign, SettlementTransfersFilter, SettlementTransfersResponse,
+        SettlementUnfinished, TransferDirection, UnfinishedSettlement,
+    },
+    signed::{Signed, SigningPayload},
+};
+
+use super::{
+    page,
+    payload::{read_signed, to_sign},
+};
+use crate::{
+    answer::{Answer, Answered, ok},
+    error::ApiError,
+    gate::{Call, Demand, Reads, ReadsSettlement, WritesSettlement},
+    openapi::{Conflict, Fault, Gate, NotFound},
+    projection,
+};
+
+/// Payload to sign for a settlement
+///
+/// Answers the text that has to be signed, byte for byte, and sent as `payload` beside the same
+/// members. Nothing is stored.
+#[utoipa::path(post, path = "/partners/settlements-signing", tag = "Settlements",
+    operation_id = "v1PartnerSettlementsSigningPostRoute",
+    params(("enterpriseId" = String, Path, min_length = 1, description = "The partner's enterprise.")),
+    request_body = SettlementToSign,
+    responses((status = 200, description = "The text to sign.", body = SigningPayload),
+        Gate, Conflict, Fault))]
+pub(super) async fn sign(call: Call<WritesSettlement>) -> Answered<SigningPayload> {
+    signing_payload(&call)
+}
+
+/// Payload to sign for a settlement (GET)
+///
+/// As the POST form; the members stand in a JSON body.
+#[utoipa::path(get, path = "/partners/settlements-signing", tag = "Settlements",
+    operation_id = "v1PartnerSettlementSigningGetRoute",
+    params(("enterpriseId" = String, Path, min_length = 1, description = "The partner's enterprise.")),
+    request_body = SettlementToSign,
+    responses((status = 200, description = "The text to sign.", body = SigningPayload),
+        Gate, Conflict, Fault))]
+pub(super) async fn sign_by_get(call: Call<ReadsSettlement>) -> Answered<SigningPayload> {
+    signing_payload(&call)
+}
+
+fn signing_payload<D: Demand>(call: &Call<D>) -> Answered<SigningPayload> {
+    let json = call.json()?;
+    SettlementToSign::read(&json).map_err(ApiError::invalid)?;
+    to_sign::<NewSettlement>(&json, &[])
+}
+
+/// Settle
+///
+/// Books gains and losses of trading between the partner's Go Account and its clients'
+/// connections: all of them or none. A settlement that cannot be funded is answered as `failed`
+/// (500) with what is short; fund it and send the same request again. For partners whose clients
+/// may dispute settlements this version is refused (403).
+#[utoipa::path(post, path = "/partners/settlements", tag = "Settlements",
+    operation_id = "v1PartnerSettlementsPostRoute",
+    params(("enterpriseId" = String, Path, min_length = 1, description = "The partner's enterprise.")),
+    request_body = Signed<NewSettlement>,
+    responses((status = 200, description = "Everything is booked.", body = SettlementCompleted),
+        (status = 400, description = "The request is malformed or contradicts itself; `errors` names every fault.", body = wire::api::error::ErrorBody),
+        (status = 401, description = "No, unknown, expired or malformed token; no member; a signature that does not verify.", body = SettlementFailure),
+        (status = 403, description = "No licence, a missing scope, an inactive partner, or clients who may dispute.", body = wire::api::error::ErrorBody),
+        (status = 413, description = "The body is too large.", body = wire::api::error::ErrorBody),
+        (status = 415, description = "The body is not JSON.", body = wire::api::error::ErrorBody),
+        (status = 503, description = "Not at present, or the outcome is not known yet; repeat it after `Retry-After` seconds.", body = wire::api::error::ErrorBody),
+        Conflict,
+        (status = 500, description = "Nothing is booked: something is short. Or an internal fault.", body = SettlementFailure)))]
+pub(super) async fn settle(
+    State(network): State<Network>,
+    call: Call<WritesSettlement>,
+) -> Result<Response, ApiError> {
+    let path = [("enterpriseId", call.caller.enterprise.id.as_str())];
+    let (new, text) = read_signed::<NewSettlement>(&call.json()?, &path)?;
+    let (form, amounts) = amounts(new.settlement_amounts);
+    let request = SettlementRequest {
+        external_id: new.external_id,
+        notes: new.notes,
+        form,
+        amounts,
+        text,
+    };
+    let settlement = network.settle(&call.caller, request).await?;
+    let unfinished = match projection::settlement(&settlement) {
+        Settlement::Completed(settlement) => {
+            let body = SettlementCompleted { settlement };
+            return Ok(Answer(StatusCode::OK, body).into_response());
+        }
+        Settlement::Pending(pending) => UnfinishedSettlement::Pending(pending),
+        Settlement::Failed(failed) => UnfinishedSettlement::Failed(failed),
+        Settlement::Rejected(rejected) => UnfinishedSettlement::Rejected(rejected),
+    };
+    Ok(unfinished_answer(&settlement, unfinished))
+}
+
+fn unfinished_answer(settlement: &record::Settlement, shown: UnfinishedSettlement) -> Response {
+    let (name, message) = match &settlement.state {
+        SettlementState::Failed { reason } | SettlementState::Rejected { reason, .. } => {
+            (reason.name.as_str(), reason.message.as_str())
+        }
+        _ => ("settlement_pending", "the settlement is not booked yet"),
+    };
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    let body = SettlementUnfinished {
+        settlement: shown,
+        error: ApiError::new(status, name, message).body(),
+    };
+    Answer(status, body).into_response()
+}
+
+fn amounts(sent: SettlementAmounts) -> (SettlementForm, Vec<SettlementAmount>) {
+    match sent {
+        SettlementAmounts::Party(amounts) => {
+            let amount = |amount: wire::api::settlements::PartyAmount| SettlementAmount {
+                source: None,
+                destination: amount.connection_id,
+                currency: amount.currency,
+                quantity: amount.quantity.as_str().to_owned(),
+            };
+            let amounts = amounts.into_iter().map(amount).collect();
+            (SettlementForm::Party, amounts)
+        }
+        SettlementAmounts::Pair(amounts) => {
+            let amount = |amount: wire::api::settlements::PairAmount| SettlementAmount {
+                source: Some(amount.source_connection_id),
+                destination: amount.destination_connection_id,
+                currency: amount.currency,
+                quantity: amount.quantity.as_str().to_owned(),
+            };
+            let amounts = amounts.into_iter().map(amount).collect();
+            (SettlementForm::Pair, amounts)
+        }
+    }
+}
+
+fn states(statuses: Option<Vec<SettlementStatus>>) -> Option<Vec<&'static str>> {
+    statuses.map(|statuses| statuses.into_iter().map(SettlementStatus::as_str).collect())
+}
+
+/// No settlement can be disputed yet, so that asking for disputed ones only finds none.
+fn only_disputed(ids: Option<Vec<Uuid>>, only: Option<bool>) -> Option<Vec<Uuid>> {
+    match only {
+        Some(true) => Some(vec![Uuid::nil()]),
+        _ => ids,
+    }
+}
+
+/// List settlements (client)
+///
+/// Settlements that a connection of the client takes part in, the newest first, with the
+/// direction in which they move the client's money.
+#[utoipa::path(get, path = "/clients/settlements", tag = "Settlements",
+    operation_id = "v1ClientSettlementsGetRoute",
+    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise."), ClientSettlementsFilter),
+    responses((status = 200, description = "The settlements.", body = ClientSettlementsResponse),
+        Gate, NotFound, Fault))]
+pub(super) async fn list_of_client(
+    State(network): State<Network>,
+    call: Call<Reads>,
+) -> Answered<ClientSettlementsResponse> {
+    let sent = ClientSettlementsFilter::read(call.filters()?).map_err(ApiError::invalid)?;
+    let filter = SettlementFilter {
+        ids: only_disputed(sent.settlement_ids, sent.only_show_disputed),
+        partner_ids: sent.partner_ids,
+        states: states(sent.statuses),
+        party_connection_ids: sent.party_connection_ids,
+        counterparty_connection_ids: sent.counterparty_connection_ids,
+        ..SettlementFilter::default()
+    };
+    let page = page(sent.page);
+    let found = network.client_settlements(&call.caller, filter, page).await?;
+    let shown = found.iter().map(|view| ClientSettlement {
+        transfer_direction: match (view.sends, view.receives) {
+            (true, true) => TransferDirection::SendAndReceive,
+            (true, false) => TransferDirection::Send,
+            (false, _) => TransferDirection::Receive,
+        },
+        settlement: projection::client_settlement(&view.settlement),
+    });
+    ok(ClientSettlementsResponse {
+        settlements: shown.collect(),
+    })
+}
+
+/// Read a settlement (client)
+///
+/// With a page of the client's own transfers. What belongs to others is left out or named
+/// "Counterparty".
+#[utoipa::path(get, path = "/clients/settlements/{settlementId}", tag = "Settlements",
+    operation_id = "v1ClientSettlementGetRoute",
+    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise."),
+        ("settlementId" = uuid::Uuid, Path, description = "The settlement."), ClientSettlementFilter),
+    responses((status = 200, description = "The settlement.", body = ClientSettlementResponse),
+        Gate, NotFound, Fault))]
+pub(super) async fn read_of_client(
+    State(network): State<Network>,
+    call: Call<Reads>,
+) -> Answered<ClientSettlementResponse> {
+    let id = call.id("settlementId")?;
+    let sent = ClientSettlementFilter::read(call.filters()?).map_err(ApiError::invalid)?;
+    let page = page(sent.page);
+    let (settlement, transfers) = network
+        .client_settlement(&call.caller, id, sent.currencies, page)
+        .await?;
+    let name = &call.caller.enterprise.name;
+    let shown = transfers
+        .iter()
+        .map(|view| projection::masked_transfer(view, name));
+    ok(ClientSettlementResponse {
+        settlement: projection::client_settlement(&settlement),
+        settlement_transfers: shown.collect(),
+        settling_disputes: Vec::new(),
+        settlement_disputes: Vec::new(),
+    })
+}
+
+/// List settlement transfers (client)
+///
+/// All transfers of the client's connections, over all settlements.
+#[utoipa::path(get, path = "/clients/settlementTransfers", tag = "Settlements",
+    operation_id = "v1ClientSettlementTransfersGetRoute",
+    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise."), SettlementTransfersFilter),
+    responses((status = 200, description = "The transfers.", body = SettlementTransfersResponse),
+        Gate, NotFound, Fault))]
+pub(super) async fn transfers(
+    State(network): State<Network>,
+    call: Call<Reads>,
+) -> Answered<SettlementTransfersResponse> {
+    let sent = SettlementTransfersFilter::read(call.filters()?).map_err(ApiError::invalid)?;
+    let statuses = sent.settlement_transfer_statuses.map(|statuses| {
+        let statuses = statuses.into_iter().map(projection::own_transfer_status);
+        statuses.collect()
+    });
+    let filter = TransferFilter {
+        settlement_ids: sent.settlement_ids,
+        currencies: sent.currencies,
+        statuses,
+        // Whatever is no user's identifier has initiated nothing.
+        initiated_by: sent.initiated_by.map(|users| {
+            let users = users.iter().filter_map(|user| user.parse().ok());
+            users.chain([Uuid::nil()]).collect()
+        }),
+        partner_ids: sent.partner_ids,
+        settlement_states: states(sent.settlement_statuses),
+        settlement_updated_since: sent.settlement_updated_on_or_after.map(|at| Timestamp(at.0)),
+        settlement_updated_before: sent.settlement_updated_before.map(|at| Timestamp(at.0)),
+        by_update: sent.sort_field.is_some(),
+        descending: sent.sort_direction == Some(SortDirection::Descending),
+        ..TransferFilter::default()
+    };
+    let page = page(sent.page);
+    let found = network.client_transfers(&call.caller, filter, page).await?;
+    let name = &call.caller.enterprise.name;
+    let shown = found
+        .iter()
+        .map(|view| projection::masked_transfer(view, name));
+    ok(SettlementTransfersResponse {
+        settlement_transfers: shown.collect(),
+    })
+}
+
+/// List settlements (partner)
+///
+/// Settlements that the enterprise has posted, the newest first.
+#[utoipa::path(get, path = "/partners/settlements", tag = "Settlements",
+    operation_id = "v1PartnerSettlementsGetRoute",
+    params(("enterpriseId" = String, Path, min_length = 1, description = "The partner's enterprise."), PartnerSettlementsFilter),
+    responses((status = 200, description = "The settlements.", body = PartnerSettlementsResponse),
+        Gate, Fault))]
+pub(super) async fn list_of_partner(
+    State(network): State<Network>,
+    call: Call<Reads>,
+) -> Answered<PartnerSettlementsResponse> {
+    let sent = PartnerSettlementsFilter::read(call.filters()?).map_err(ApiError::invalid)?;
+    let filter = SettlementFilter {
+        ids: only_disputed(sent.settlement_ids, sent.only_show_disputed),
+        partner_ids: sent.partner_ids,
+        external_ids: sent.external_ids,
+        party_connection_ids: sent.party_connection_ids,
+        counterparty_connection_ids: sent.counterparty_connection_ids,
+        created_since: sent.created_on_or_after.map(|at| Timestamp(at.0)),
+        created_before: sent.created_before.map(|at| Timestamp(at.0)),
+        updated_since: sent.updated_on_or_after.map(|at| Timestamp(at.0)),
+        updated_before: sent.updated_before.map(|at| Timestamp(at.0)),
+        ..SettlementFilter::default()
+    };
+    let page = page(sent.page);
+    let found = network
+        .partner_settlements(&call.caller, filter, page)
+        .await?;
+    ok(PartnerSettlementsResponse {
+        settlements: found.iter().map(projection::settlement).collect(),
+    })
+}
+
+/// Read a settlement (partner)
+///
+/// With a page of its transfers, in the partner's names and amounts.
+#[utoipa::path(get, path = "/partners/settlements/{settlementId}", tag = "Settlements",
+    operation_id = "v1PartnerSettlementGetRoute",
+    params(("enterpriseId" = String, Path, min_length = 1, description = "The partner's enterprise."),
+        ("settlementId" = uuid::Uuid, Path, description = "The settlement."), PartnerSettlementFilter),
+    responses((status = 200, description = "The settlement.", body = PartnerSettlementResponse),
+        Gate, NotFound, Fault))]
+pub(super) async fn read_of_partner(
+    State(network): State<Network>,
+    call: Call<Reads>,
+) -> Answered<PartnerSettlementResponse> {
+    let id = call.id("settlementId")?;
+    let sent = PartnerSettlementFilter::read(call.filters()?).map_err(ApiError::invalid)?;
+    let accounts = |accounts: Option<Vec<ledger::GoAccountId>>| {
+        accounts.map(|ids| ids.into_iter().map(|id| id.0).collect())
+    };
+    let filter = TransferFilter {
+        partner_currencies: sent.currencies,
+        source_network_account_ids: sent.source_network_account_ids,
+        source_go_account_ids: accounts(sent.source_trading_account_ids),
+        destination_network_account_ids: sent.destination_network_account_ids,
+        destination_go_account_ids: accounts(sent.destination_trading_account_ids),
+        ..TransferFilter::default()
+    };
+    let page = page(sent.page);
+    let detail = network
+        .partner_settlement(&call.caller, id, filter, page)
+        .await?;
+    let shown = detail
+        .transfers
+        .iter()
+        .map(|transfer| projection::partner_transfer(transfer, &detail.terms));
+    ok(PartnerSettlementResponse {
+        settlement: projection::settlement(&detail.settlement),
+        settlement_transfers: shown.collect::<Result<_, _>>()?,
+        settling_disputes: Vec::new(),
+        settlement_disputes: Vec::new(),
+    })
+}

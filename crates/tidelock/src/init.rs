@@ -1,0 +1,63 @@
+//! `tidelock init`: a new installation.
+
+use anyhow::{Context, bail};
+use network::{Network, NewToken, Settings, TokenKind};
+use rules::{UserId, record::InstallationRole};
+use uuid::Uuid;
+
+use crate::installation::Installation;
+
+#[derive(clap::Args)]
+pub(crate) struct Init {
+    #[command(flatten)]
+    installation: Installation,
+}
+
+impl Init {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let token = initialise(&self.installation).await?;
+        println!("The installation is in {}.", self.installation.data.display());
+        println!("Its first operator's access token, shown this once:\n");
+        println!("{}\n", token.as_str());
+        println!("Start the network with `tidelock serve`, and act on it with `tidelock operator`.");
+        Ok(())
+    }
+}
+
+/// Makes keys, database and first operator; the operator's token.
+pub(crate) async fn initialise(installation: &Installation) -> anyhow::Result<String> {
+    installation.make_keys()?;
+    let store = installation.open_store(true).await?;
+    let users = store.users().await.context("the database cannot be read")?;
+    if !users.is_empty() {
+        store.close().await;
+        bail!("this installation has users already: an operator issues further tokens");
+    }
+    let network = Network::start(
+        store,
+        installation.partner_caller()?,
+        installation.read_master_key()?,
+        Settings::default(),
+    );
+    let issued = first_operator(&network).await;
+    network.close().await;
+    issued
+}
+
+async fn first_operator(network: &Network) -> anyhow::Result<String> {
+    let hand = network.installation();
+    let user_id = UserId(Uuid::new_v4());
+    let role = Some(InstallationRole::Operator);
+    hand.put_user(user_id, "first operator".to_owned(), role).await?;
+    let issued = hand
+        .issue_token(NewToken {
+            user_id,
+            label: "made by tidelock init".to_owned(),
+            kind: TokenKind::Plain,
+            scopes: Vec::new(),
+            networks: Vec::new(),
+            expires_at: None,
+        })
+        .await?;
+    Ok(issued.token.to_string())
+}

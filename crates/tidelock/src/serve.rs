@@ -1,0 +1,86 @@
+//! `tidelock serve`: the network as a server.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Context;
+use network::Network;
+use tokio::net::TcpListener;
+
+use crate::{
+    installation::Installation,
+    logging::{self, LogFormat},
+};
+
+#[derive(clap::Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    installation: Installation,
+
+    /// Address to listen on
+    #[arg(long, env = "TIDELOCK_LISTEN", default_value = "127.0.0.1:7311")]
+    listen: SocketAddr,
+
+    /// Seconds after which a request is answered that it takes longer; what it began goes on
+    #[arg(long, default_value_t = 30)]
+    request_time_limit: u64,
+
+    /// Seconds for which a server works on a message to a partner before another may take it
+    #[arg(long, default_value_t = 30)]
+    lease: u64,
+
+    /// Form of the log lines
+    #[arg(long, value_enum, default_value_t = LogFormat::Json)]
+    log_format: LogFormat,
+}
+
+impl Serve {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        logging::start(self.log_format)?;
+        let settings = network::Settings {
+            lease: Duration::from_secs(self.lease),
+            ..network::Settings::default()
+        };
+        let network = start(&self.installation, settings).await?;
+        let listener = TcpListener::bind(self.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", self.listen))?;
+        let address = listener.local_addr()?;
+        // Scripts and tests that ask for port 0 read the address from here.
+        println!("listening on http://{address}");
+        tracing::info!(%address, "the network is serving");
+        let settings = server::Settings {
+            request_time_limit: Duration::from_secs(self.request_time_limit),
+        };
+        server::serve(listener, network, &settings, stopped()).await?;
+        tracing::info!("the network has stopped");
+        Ok(())
+    }
+}
+
+/// Starts the network of an installation that exists.
+pub(crate) async fn start(
+    installation: &Installation,
+    settings: network::Settings,
+) -> anyhow::Result<Network> {
+    let master_key = installation.read_master_key()?;
+    let caller = installation.partner_caller()?;
+    let store = installation.open_store(false).await?;
+    Ok(Network::start(store, caller, master_key, settings))
+}
+
+/// Resolves when the process is asked to stop.
+pub(crate) async fn stopped() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = interrupt.await;
+}
