@@ -19,6 +19,7 @@ use crate::{
         Connection, CurrencyKey, Message, MessageCall, NetworkCurrency, OpenTotal, Partner,
         PartnerConfiguration,
     },
+    refusal::differing,
 };
 
 /// The parties and accounts of an allocation. They never change once a connection exists, so
@@ -172,14 +173,7 @@ impl Reserve {
             ("amount.quantity", self.amount != allocation.amount),
             ("notes", self.notes != allocation.notes),
         ];
-        let different: Vec<&str> = members
-            .into_iter()
-            .filter(|(_, differs)| *differs)
-            .map(|(member, _)| member)
-            .collect();
-        if !different.is_empty() {
-            return Err(Refusal::differs(what, &self.client_external_id, &different));
-        }
+        Refusal::unless_same(what, &self.client_external_id, &members)?;
         self.signed.take_nonce(draft, id.0)?;
         let fresh = false;
         Ok(Placed { allocation, fresh })
@@ -336,11 +330,7 @@ impl Command for Reserve {
             self.hold(draft, &allocation, now)?;
         }
         draft.put(allocation.clone());
-        draft.put(Claim {
-            key: self.claim(),
-            subject: self.id.0,
-            digest: None,
-        });
+        draft.claim(self.claim(), self.id.0);
         self.signed.keep(draft, now);
         let fresh = true;
         Ok(Placed { allocation, fresh })
@@ -865,11 +855,7 @@ impl PartnerAnswer {
                     .is_some_and(|known| *known != self.partner_external_id),
             ),
         ];
-        let different: Vec<&str> = members
-            .into_iter()
-            .filter(|(_, differs)| *differs)
-            .map(|(member, _)| member)
-            .collect();
+        let different = differing(&members);
         if different.is_empty() {
             return Ok(());
         }

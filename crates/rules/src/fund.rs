@@ -149,11 +149,7 @@ impl Command for BookDeposit {
             created_at: now,
         };
         draft.put(deposit.clone());
-        draft.put(Claim {
-            key: self.claim(),
-            subject: self.id.0,
-            digest: None,
-        });
+        draft.claim(self.claim(), self.id.0);
         let subject = self.id.to_string();
         let detail = format!(
             "{} {} to {} as {:?}",
@@ -175,16 +171,7 @@ fn same_movement(
         ("currency", asked.1 != known.1),
         ("amount", asked.2 != known.2),
     ];
-    let different: Vec<&str> = members
-        .into_iter()
-        .filter(|(_, differs)| *differs)
-        .map(|(member, _)| member)
-        .collect();
-    if different.is_empty() {
-        Ok(())
-    } else {
-        Err(Refusal::differs(what, reference, &different))
-    }
+    Refusal::unless_same(what, reference, &members)
 }
 
 /// A Go Account's money is to leave custody: it is held until custody has paid it.
@@ -302,11 +289,7 @@ impl Command for RequestWithdrawal {
             updated_at: now,
         };
         draft.put(withdrawal.clone());
-        draft.put(Claim {
-            key: self.claim(),
-            subject: self.id.0,
-            digest: None,
-        });
+        draft.claim(self.claim(), self.id.0);
         let subject = self.id.to_string();
         let detail = format!(
             "{} {} from {} as {:?}",

@@ -8,6 +8,7 @@ use crate::{
         Activation, Claim, ClaimKey, ClaimKind, Client, Enterprise, KeySchema, Partner,
         PartnerConfiguration,
     },
+    refusal::differing,
     signed::check_licence,
 };
 
@@ -94,11 +95,7 @@ fn client_of(
         updated_at: now,
     };
     draft.put(client.clone());
-    draft.put(Claim {
-        key,
-        subject: new_id.0,
-        digest: None,
-    });
+    draft.claim(key, new_id.0);
     Ok(client)
 }
 
@@ -159,8 +156,7 @@ impl CreatePartner {
                 self.allocation_policies_enabled != partner.allocation_policies_enabled,
             ),
         ];
-        let differs = pairs.into_iter().filter(|(_, differs)| *differs);
-        differs.map(|(member, _)| member).collect()
+        differing(&pairs)
     }
 }
 
@@ -242,11 +238,7 @@ impl Command for CreatePartner {
             updated_at: now,
         };
         draft.put(partner.clone());
-        draft.put(Claim {
-            key: self.claim(),
-            subject: partner.id.0,
-            digest: None,
-        });
+        draft.claim(self.claim(), partner.id.0);
         Ok(partner)
     }
 }

@@ -89,15 +89,24 @@ impl Refusal {
         )
     }
 
-    pub(crate) fn differs(what: &str, id: &str, members: &[&str]) -> Refusal {
-        Refusal::new(
+    /// Refuses to take `id` for other content: `members` say in what the content differs.
+    pub(crate) fn unless_same(
+        what: &str,
+        id: &str,
+        members: &[(&str, bool)],
+    ) -> Result<(), Refusal> {
+        let different = differing(members);
+        if different.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::new(
             Class::Conflict,
             "external_id_taken",
             format!(
                 "{what} {id:?} exists with other content; different: {}. Repeat it unchanged or use a new id",
-                members.join(", ")
+                different.join(", ")
             ),
-        )
+        ))
     }
 
     pub(crate) fn nonce_taken() -> Refusal {
@@ -107,4 +116,10 @@ impl Refusal {
             "this nonce was used for another request of the enterprise; sign the request with a fresh one",
         )
     }
+}
+
+/// The names of the members that differ.
+pub(crate) fn differing<'name>(members: &[(&'name str, bool)]) -> Vec<&'name str> {
+    let different = members.iter().filter(|(_, differs)| *differs);
+    different.map(|(member, _)| *member).collect()
 }

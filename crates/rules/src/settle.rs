@@ -101,20 +101,7 @@ impl Settle {
             ),
             ("notes", self.notes != known.notes),
         ];
-        let different: Vec<&str> = members
-            .into_iter()
-            .filter(|(_, differs)| *differs)
-            .map(|(member, _)| member)
-            .collect();
-        if different.is_empty() {
-            Ok(())
-        } else {
-            Err(Refusal::differs(
-                "settlement",
-                &self.external_id,
-                &different,
-            ))
-        }
+        Refusal::unless_same("settlement", &self.external_id, &members)
     }
 
     fn check_rules(&self, partner: &Partner) -> Result<(), Refusal> {
@@ -371,11 +358,7 @@ impl Command for Settle {
             None => {
                 let settlement = self.settlement(now);
                 self.signed.take_nonce(draft, settlement.id.0)?;
-                draft.put(Claim {
-                    key: self.claim(),
-                    subject: settlement.id.0,
-                    digest: None,
-                });
+                draft.claim(self.claim(), settlement.id.0);
                 settlement
             }
         };

@@ -298,6 +298,16 @@ impl<'view> Draft<'view> {
         R::shelf_mut(&mut self.written).put(record);
     }
 
+    /// Takes a name for `subject`, for ever.
+    pub(crate) fn claim(&mut self, key: ClaimKey, subject: uuid::Uuid) {
+        let digest = None;
+        self.put(Claim {
+            key,
+            subject,
+            digest,
+        });
+    }
+
     /// What stands on `account`; nothing, if nothing ever moved there.
     pub fn balance(&self, account: &Account) -> Balance {
         self.find::<AccountBalance>(account)
