@@ -14,6 +14,9 @@ use wire::body::Fault;
 
 use crate::{Caller, Failure, Network, PartnerTerms, SignedText, signing::Keeping};
 
+/// How many faults of amounts are told apart, as where their notation is read.
+const FAULTS_MAX: usize = 100;
+
 /// One amount as the partner wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SettlementAmount {
@@ -211,6 +214,12 @@ fn lines(
         if lines.insert(place, line).is_some() {
             fault(format!("names {currency} a second time"));
         }
+    }
+    if faults.len() > FAULTS_MAX {
+        let message = format!("has {} more faults", faults.len() - FAULTS_MAX);
+        faults.truncate(FAULTS_MAX);
+        let field = "settlementAmounts".to_owned();
+        faults.push(Fault { field, message });
     }
     match faults.is_empty() {
         true => Ok(lines.into_values().collect()),

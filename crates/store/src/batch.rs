@@ -9,8 +9,10 @@
 //! | commit | all changed records, the journal, the chain: bulk writes and one flush |
 //! | answer | only now; every command gets its own answer |
 //!
-//! After a conflict everything from *begin* on is done again, with the same identifiers. The
-//! batch runs on a thread of its own, because SQLite works synchronously.
+//! After a conflict everything from *begin* on is done again, with the same identifiers. What the
+//! database refuses for good may be the fault of one command: then each is done alone, so that
+//! its neighbours need not suffer. The batch runs on a thread of its own, because SQLite works
+//! synchronously.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +23,7 @@ use std::{
 
 use ledger::{Account, Timestamp};
 use rules::{Command, Decidable, Keys, Refusal, Submission, View};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use crate::{
@@ -79,14 +81,23 @@ pub enum SubmitError {
 #[derive(Clone, Copy)]
 enum Failure {
     Unavailable,
+    /// A key was taken however often the batch was decided anew.
+    Conflict,
     OutcomeUnknown,
     Internal,
+}
+
+impl Failure {
+    /// Whether one command of a batch may be at fault for all.
+    fn may_be_of_one(self) -> bool {
+        matches!(self, Failure::Conflict | Failure::Internal)
+    }
 }
 
 impl From<Failure> for SubmitError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Unavailable => SubmitError::Unavailable,
+            Failure::Unavailable | Failure::Conflict => SubmitError::Unavailable,
             Failure::OutcomeUnknown => SubmitError::OutcomeUnknown,
             Failure::Internal => SubmitError::Internal,
         }
@@ -95,8 +106,10 @@ impl From<Failure> for SubmitError {
 
 /// A command in the queue, with whoever waits for its answer.
 trait Waiting: Decidable {
-    fn answer(self: Box<Self>, failure: Option<Failure>);
+    fn answer(self: Box<Self>, done: Result<(), Failure>);
 }
+
+type Batch = Vec<Box<dyn Waiting>>;
 
 struct Waiter<C: Command> {
     submission: Submission<C>,
@@ -118,11 +131,11 @@ impl<C: Command> Decidable for Waiter<C> {
 }
 
 impl<C: Command> Waiting for Waiter<C> {
-    fn answer(self: Box<Self>, failure: Option<Failure>) {
-        let answer = match (failure, self.submission.answer) {
-            (Some(failure), _) => Err(failure.into()),
-            (None, Some(answer)) => answer.map_err(SubmitError::Refused),
-            (None, None) => Err(SubmitError::Internal),
+    fn answer(self: Box<Self>, done: Result<(), Failure>) {
+        let answer = match (done, self.submission.answer) {
+            (Err(failure), _) => Err(failure.into()),
+            (Ok(()), Some(answer)) => answer.map_err(SubmitError::Refused),
+            (Ok(()), None) => Err(SubmitError::Internal),
         };
         // Whoever asked may have gone; what was decided stands all the same.
         let _ = self.reply.send(answer);
@@ -135,7 +148,9 @@ pub struct Store {
     queue: mpsc::Sender<Box<dyn Waiting>>,
     reader: Reader,
     clock: Clock,
-    stopped: Arc<tokio::sync::Mutex<Option<oneshot::Receiver<()>>>>,
+    /// Closed once the thread that commits has ended and the database is closed. Nothing is ever
+    /// sent.
+    stopped: watch::Receiver<()>,
 }
 
 impl std::fmt::Debug for Store {
@@ -157,7 +172,7 @@ impl Store {
     ) -> Result<Store, StoreError> {
         let (connection, reader) = sql::open(location, opening).await?;
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
-        let (has_stopped, stopped) = oneshot::channel();
+        let (running, stopped) = watch::channel(());
         let runtime = tokio::runtime::Handle::current();
         let writer = Writer {
             connection,
@@ -166,8 +181,9 @@ impl Store {
         std::thread::Builder::new()
             .name("commit".to_owned())
             .spawn(move || {
+                // Held to the very end, and let go by a panic too.
+                let _running = running;
                 runtime.block_on(writer.run(waiting));
-                let _ = has_stopped.send(());
             })
             .map_err(|source| StoreError::Unavailable {
                 source: source.into(),
@@ -176,7 +192,7 @@ impl Store {
             queue,
             reader,
             clock,
-            stopped: Arc::new(tokio::sync::Mutex::new(Some(stopped))),
+            stopped,
         })
     }
 
@@ -212,13 +228,13 @@ impl Store {
     }
 
     /// Gives this handle back and waits until all others are gone, what is queued is committed
-    /// and the database is closed.
+    /// and the database is closed. Whoever gives up waiting takes nothing from the others.
     pub async fn close(self) {
-        let Store { queue, stopped, .. } = self;
+        let Store {
+            queue, mut stopped, ..
+        } = self;
         drop(queue);
-        if let Some(stopped) = stopped.lock().await.take() {
-            let _ = stopped.await;
-        }
+        while stopped.changed().await.is_ok() {}
     }
 }
 
@@ -238,35 +254,57 @@ impl Writer {
     async fn run(mut self, mut waiting: mpsc::Receiver<Box<dyn Waiting>>) {
         let mut batch = Vec::new();
         while waiting.recv_many(&mut batch, COMMANDS_MAX).await > 0 {
-            let failure = self.finish(&mut batch).await;
-            for waiter in batch.drain(..) {
-                waiter.answer(failure);
+            self.serve(&mut batch).await;
+        }
+    }
+
+    /// Finishes a batch and answers everybody in it, so that it is empty afterwards.
+    async fn serve(&mut self, batch: &mut Batch) {
+        let done = self.finish(batch).await;
+        match done {
+            Err(failure) if failure.may_be_of_one() && batch.len() > 1 => {
+                let mut lost = false;
+                for waiter in batch.drain(..) {
+                    let mut alone = vec![waiter];
+                    // When the database goes away now, not everybody waits for it in turn.
+                    let done = if lost {
+                        Err(Failure::Unavailable)
+                    } else {
+                        self.finish(&mut alone).await
+                    };
+                    lost = matches!(done, Err(Failure::Unavailable | Failure::OutcomeUnknown));
+                    answer(alone, done);
+                }
             }
+            done => answer(batch.drain(..), done),
         }
     }
 
     /// Decides and commits a batch, trying again as long as that may help.
-    async fn finish(&mut self, batch: &mut [Box<dyn Waiting>]) -> Option<Failure> {
+    async fn finish(&mut self, batch: &mut Batch) -> Result<(), Failure> {
         let batch_id = Uuid::now_v7();
         let mut pause = PAUSE_MIN;
+        let mut failure = Failure::Unavailable;
         for attempt in 1..=ATTEMPTS_MAX {
             match self.attempt(batch, batch_id).await {
-                Attempt::Done => return None,
-                Attempt::Failed(failure) => return Some(failure),
+                Attempt::Done => return Ok(()),
+                Attempt::Failed(failure) => return Err(failure),
                 Attempt::Again(error) => {
                     tracing::warn!(attempt, commands = batch.len(), error = %Chain(&error), "a batch was rolled back");
-                    if !error.is_transient() {
-                        return Some(Failure::Internal);
-                    }
+                    failure = match error {
+                        StoreError::Conflict { .. } => Failure::Conflict,
+                        error if error.is_transient() => Failure::Unavailable,
+                        _ => return Err(Failure::Internal),
+                    };
                 }
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
-        Some(Failure::Unavailable)
+        Err(failure)
     }
 
-    async fn attempt(&mut self, batch: &mut [Box<dyn Waiting>], batch_id: Uuid) -> Attempt {
+    async fn attempt(&mut self, batch: &mut Batch, batch_id: Uuid) -> Attempt {
         let head = match self.connection.begin(LANE).await {
             Ok(head) => head,
             Err(error) => return Attempt::Again(error),
@@ -280,12 +318,9 @@ impl Writer {
         };
         let now = (self.clock)().max(Timestamp(head.time_us));
         for waiter in batch.iter_mut() {
-            // A command that reads what it did not declare panics before it changed anything:
-            // its neighbours need not suffer for that.
-            let decided = catch_unwind(AssertUnwindSafe(|| waiter.decide(&mut view, now)));
-            if decided.is_err() {
-                tracing::error!("a command panicked while it was decided");
-            }
+            // A command that reads what it did not declare panics before it changed anything,
+            // and has no answer then.
+            guarded(|| waiter.decide(&mut view, now));
         }
         let (writes, next) = writes(&view, &head, batch_id, now);
         let Some(next) = next else {
@@ -319,23 +354,48 @@ impl Writer {
         Attempt::Failed(Failure::OutcomeUnknown)
     }
 
-    async fn load(&mut self, batch: &[Box<dyn Waiting>]) -> Result<View, StoreError> {
+    async fn load(&mut self, batch: &mut Batch) -> Result<View, StoreError> {
         let mut view = View::default();
-        let mut keys = Keys::default();
-        for waiter in batch {
-            keys.absorb(waiter.keys());
-        }
+        let keys = declared(batch, |waiter| waiter.keys());
         load_keys(&mut self.connection, &mut view, keys).await?;
-        let mut more = Keys::default();
-        for waiter in batch {
-            more.absorb(waiter.more_keys(&view));
-        }
+        let mut more = declared(batch, |waiter| waiter.more_keys(&view));
         more.forget_known(&view);
         if !more.is_empty() {
             load_keys(&mut self.connection, &mut view, more).await?;
         }
         Ok(view)
     }
+}
+
+fn answer(batch: impl IntoIterator<Item = Box<dyn Waiting>>, done: Result<(), Failure>) {
+    for waiter in batch {
+        waiter.answer(done);
+    }
+}
+
+/// Runs code of a command, whose panic is a defect of that command alone: nothing comes of it.
+fn guarded<T>(run: impl FnOnce() -> T) -> Option<T> {
+    let outcome = catch_unwind(AssertUnwindSafe(run)).ok();
+    if outcome.is_none() {
+        tracing::error!("a command panicked");
+    }
+    outcome
+}
+
+/// The keys that all of a batch declare. A command that panics at that is answered and leaves the
+/// batch: without its keys it must not be decided.
+fn declared(batch: &mut Batch, declare: impl Fn(&dyn Waiting) -> Keys) -> Keys {
+    let mut keys = Keys::default();
+    for waiter in std::mem::take(batch) {
+        match guarded(|| declare(waiter.as_ref())) {
+            Some(own) => {
+                keys.absorb(own);
+                batch.push(waiter);
+            }
+            None => waiter.answer(Err(Failure::Internal)),
+        }
+    }
+    keys
 }
 
 macro_rules! define_loading {

@@ -38,10 +38,11 @@ pub(crate) struct Commit {
 
 impl Commit {
     /// The hash of the commit with its entries, in order, and the signed requests it took in, in
-    /// the order of their identifiers.
+    /// the order of their identifiers. Every part of what is hashed has a fixed length or has its
+    /// length before it, so that no two contents share their bytes.
     pub(crate) fn hash<'a>(
         &self,
-        entries: &[Entry],
+        entries: impl IntoIterator<Item = &'a Entry>,
         requests: impl IntoIterator<Item = &'a SignedRequest>,
     ) -> Vec<u8> {
         let mut hash = Sha256::new();
@@ -58,10 +59,13 @@ impl Commit {
         }
         for request in requests {
             hash.update(request.id.as_bytes());
+            update_with_length(&mut hash, request.enterprise_id.as_str().as_bytes());
             hash.update(request.public_key);
-            hash.update(Sha256::digest(&request.payload));
+            update_with_length(&mut hash, &request.payload);
+            hash.update([u8::from(request.sealed)]);
             hash.update(request.digest);
-            hash.update(Sha256::digest(request.signature.as_bytes()));
+            update_with_length(&mut hash, request.signature.as_bytes());
+            hash.update(request.received_at.0.to_be_bytes());
         }
         hash.finalize().to_vec()
     }
@@ -137,6 +141,11 @@ impl Commit {
     }
 }
 
+fn update_with_length(hash: &mut Sha256, bytes: &[u8]) {
+    hash.update((bytes.len() as u64).to_be_bytes());
+    hash.update(bytes);
+}
+
 fn bucket_value(bucket: Bucket) -> Value {
     match bucket {
         Bucket::Available => 0_i64.into(),
@@ -152,12 +161,19 @@ fn bucket(columns: &mut Columns) -> Result<Bucket, StoreError> {
     }
 }
 
-/// An entry without its postings, its number, and the time that it claims.
-pub(crate) fn entry_from_row(
-    columns: &mut Columns,
-) -> Result<(EntryNumber, Entry, Timestamp), StoreError> {
-    let number = EntryNumber(columns.int()?);
-    let _commit_sequence = columns.int()?;
+/// An entry as its row in the journal tells it.
+pub(crate) struct JournalRow {
+    pub(crate) number: i64,
+    /// The number of the commit that it names as its own.
+    pub(crate) commit_sequence: i64,
+    /// The postings are rows of their own.
+    pub(crate) entry: Entry,
+    pub(crate) at: Timestamp,
+}
+
+/// Reads a row of the journal.
+pub(crate) fn journal_row(columns: &mut Columns) -> Result<JournalRow, StoreError> {
+    let (number, commit_sequence) = (columns.int()?, columns.int()?);
     let entry = Entry {
         id: EntryId(columns.uuid()?),
         cause: columns.text()?.into(),
@@ -165,14 +181,17 @@ pub(crate) fn entry_from_row(
         signed_request: columns.optional_uuid()?,
         postings: Vec::new(),
     };
-    Ok((number, entry, columns.time()?))
+    Ok(JournalRow {
+        number,
+        commit_sequence,
+        entry,
+        at: columns.time()?,
+    })
 }
 
 /// A posting and the number of its entry.
-pub(crate) fn posting_from_row(
-    columns: &mut Columns,
-) -> Result<(EntryNumber, Posting), StoreError> {
-    let number = EntryNumber(columns.int()?);
+pub(crate) fn posting_row(columns: &mut Columns) -> Result<(i64, Posting), StoreError> {
+    let number = columns.int()?;
     let _position = columns.int()?;
     let currency = columns.parsed()?;
     let amount = columns.amount()?;

@@ -9,18 +9,13 @@ use rules::{
     record::{
         AccessToken, AccountBalance, Allocation, AllocationKind, Client, Connection, Deposit,
         Enterprise, GoAccount, Membership, Message, NetworkCurrency, OperatorAct, Participation,
-        Partner, PartnerConfiguration, Settlement, SigningKey, TokenUse, Transfer, TransferStatus, User,
-        Withdrawal,
+        Partner, PartnerConfiguration, Settlement, SigningKey, TokenUse, Transfer, TransferStatus,
+        User, Withdrawal,
     },
 };
 use uuid::Uuid;
 
-use crate::{
-    Store, StoreError,
-    record::Stored,
-    select::Select,
-    sql::Value,
-};
+use crate::{Store, StoreError, record::Stored, select::Select, sql::Value};
 
 /// A part of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +203,6 @@ impl Store {
         Ok(user.map(|user| Principal { token, user }))
     }
 
-
     /// When tokens were last used.
     pub async fn token_uses(&self) -> Listed<TokenUse> {
         Select::all().run(self.reader()).await
@@ -226,12 +220,18 @@ impl Store {
 
     /// All enterprises.
     pub async fn enterprises(&self) -> Listed<Enterprise> {
-        Select::all().order("created_at, id").run(self.reader()).await
+        Select::all()
+            .order("created_at, id")
+            .run(self.reader())
+            .await
     }
 
     /// All users.
     pub async fn users(&self) -> Listed<User> {
-        Select::all().order("created_at, id").run(self.reader()).await
+        Select::all()
+            .order("created_at, id")
+            .run(self.reader())
+            .await
     }
 
     /// All places of users in enterprises.
@@ -298,7 +298,10 @@ impl Store {
     /// Clients by their identifiers.
     pub async fn clients(&self, ids: Vec<ClientId>) -> Listed<Client> {
         let ids = ids.into_iter().map(|id| id.0).collect();
-        Select::all().among("id", Some(ids)).run(self.reader()).await
+        Select::all()
+            .among("id", Some(ids))
+            .run(self.reader())
+            .await
     }
 
     /// A partner.
@@ -446,7 +449,9 @@ impl Store {
             if ids.is_empty() {
                 continue;
             }
-            let select = Select::all().equal("owner_kind", kind).among("owner", Some(ids));
+            let select = Select::all()
+                .equal("owner_kind", kind)
+                .among("owner", Some(ids));
             let order = "owner, currency";
             balances.extend(select.order(order).run(self.reader()).await?);
         }
@@ -461,7 +466,10 @@ impl Store {
     /// Settlements by their identifiers.
     pub async fn settlements_by_id(&self, ids: Vec<SettlementId>) -> Listed<Settlement> {
         let ids = ids.into_iter().map(|id| id.0).collect();
-        Select::all().among("id", Some(ids)).run(self.reader()).await
+        Select::all()
+            .among("id", Some(ids))
+            .run(self.reader())
+            .await
     }
 
     /// Settlements that a client takes part in, the newest first.
@@ -473,7 +481,8 @@ impl Store {
     ) -> Listed<Settlement> {
         let own = "id IN (SELECT settlement_id FROM participations WHERE client_id = ?";
         let select = Select::all().filter(&format!("{own})"), vec![client.0.into()]);
-        let of_party = |select: Select, flag: &str, ids: Option<Vec<Uuid>>| match ids {
+        let of_party = |select: Select, flag: &str, ids: Option<Vec<Uuid>>| {
+            match ids {
             None => select,
             Some(ids) => select.among_in(
                 &format!(
@@ -481,6 +490,7 @@ impl Store {
                 ),
                 Some(ids),
             ),
+        }
         };
         let select = of_party(select, "party", filter.party_connection_ids.clone());
         let select = of_party(
@@ -581,7 +591,10 @@ impl Store {
                 "destination_network_account_id",
                 filter.destination_network_account_ids,
             )
-            .among("destination_go_account_id", filter.destination_go_account_ids);
+            .among(
+                "destination_go_account_id",
+                filter.destination_go_account_ids,
+            );
         let of_settlement = |condition: &str| {
             format!("settlement_id IN (SELECT id FROM settlements WHERE {condition})")
         };
@@ -606,10 +619,7 @@ impl Store {
     /// What is due to be said to partners, the most urgent first.
     pub async fn due_messages(&self, now: Timestamp, at_most: u32) -> Listed<Message> {
         Select::all()
-            .filter(
-                "call IS NOT NULL AND due_at <= ?",
-                vec![Value::from(now.0)],
-            )
+            .filter("call IS NOT NULL AND due_at <= ?", vec![Value::from(now.0)])
             .order("due_at, subject")
             .page(Page {
                 number: 0,

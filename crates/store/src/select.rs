@@ -125,10 +125,11 @@ impl Select {
 
     /// Runs the query.
     pub(crate) async fn run<R: Stored>(self, reader: &Reader) -> Result<Vec<R>, StoreError> {
-        let columns: Vec<&str> = R::TABLE.columns.iter().map(|column| column.name).collect();
-        let (sql, params) = self.into_sql(&columns.join(", "), R::TABLE.name);
+        let (sql, params) = self.into_sql(&R::TABLE.column_list(""), R::TABLE.name);
         let rows = reader.query(&sql, params).await?;
-        let read = rows.into_iter().map(|row| R::from_row(&mut Columns::from(row)));
+        let read = rows
+            .into_iter()
+            .map(|row| R::from_row(&mut Columns::from(row)));
         read.collect()
     }
 

@@ -1,18 +1,26 @@
 //! The books checked against the journal, from the first entry to the last.
+//!
+//! What changes (the head of the chain, balances, holds) is read in one snapshot. What lies below
+//! that head never changes, so the chain up to it is read in pages beside a server at work.
 
 use std::collections::BTreeMap;
 
 use ledger::{Account, Balance, BookError, Entry, Hold, balances_after, invariants};
 use rules::record::{AccountBalance, SignedRequest};
+use uuid::Uuid;
 
 use crate::{
-    journal::{Commit, JOURNAL, POSTINGS, entry_from_row, posting_from_row},
-    record::{Columns, Stored},
-    sql::{CHAIN, Location, Reader, StoreError, Table, Value, open_reader},
+    journal::{Commit, JOURNAL, JournalRow, POSTINGS, journal_row, posting_row},
+    record::{Columns, Stored, table},
+    sql::{CHAIN, Location, Reader, Row, StoreError, Table, Value, open_reader},
 };
 
 /// How many commits are checked at a time: bounds the memory of a verification.
-const COMMITS_AT_ONCE: i64 = 1_000;
+const COMMITS_AT_ONCE: usize = 1_000;
+
+/// Of the head of the chain what a verification needs.
+const HEADS: &Table = table!("chain_heads", ["lane"],
+    lane Int, sequence Int, hash Bytes, last_entry Int);
 
 /// What a verification found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,18 +48,20 @@ impl Report {
 
 /// Recomputes every hash and every balance from the journal and compares them with what is
 /// stored; checks conservation, non-negativity and holds. It reads only, and may run beside a
-/// server: when commits arrive meanwhile, it takes them in before it compares.
+/// server: the report is of one moment, and what is committed later is not in it.
 ///
 /// # Errors
 ///
 /// Any [`StoreError`] of reading. What is wrong with the books is no error but a fault in the
-/// report.
+/// report, a row that makes no sense among it.
 pub async fn verify(location: &Location) -> Result<Report, StoreError> {
     let reader = open_reader(location, 1).await?;
     let mut verification = Verification {
         reader,
         report: Report::default(),
-        balances: BTreeMap::new(),
+        moved: BTreeMap::new(),
+        next_commit: 1,
+        next_entry: 1,
         previous: vec![0; 32],
     };
     verification.check().await?;
@@ -61,16 +71,83 @@ pub async fn verify(location: &Location) -> Result<Report, StoreError> {
 struct Verification {
     reader: Reader,
     report: Report,
-    balances: BTreeMap<Account, Balance>,
+    /// What stands on every account by the journal, and the last entry that moved it.
+    moved: BTreeMap<Account, (Balance, i64)>,
+    /// The number that the next commit has to have.
+    next_commit: i64,
+    /// The number that its first entry has to have.
+    next_entry: i64,
+    /// The hash of the commit before it.
     previous: Vec<u8>,
 }
 
 /// The head of the chain.
-#[derive(PartialEq, Eq)]
 struct Head {
     sequence: i64,
     hash: Vec<u8>,
     last_entry: i64,
+}
+
+impl Head {
+    fn from_row(columns: &mut Columns) -> Result<Head, StoreError> {
+        let _lane = columns.int()?;
+        Ok(Head {
+            sequence: columns.int()?,
+            hash: columns.bytes()?,
+            last_entry: columns.int()?,
+        })
+    }
+}
+
+fn select(table: &Table, rest: &str) -> String {
+    format!(
+        "SELECT {} FROM {} {rest}",
+        table.column_list(""),
+        table.name
+    )
+}
+
+/// Counts the rows that no commit up to the head took in, and finds the first of them. `column`
+/// counts up to what `limit` of the head says.
+fn strays(table: &str, column: &str, limit: &str) -> String {
+    format!(
+        "SELECT count(*), min({column}) FROM {table} WHERE {column} < 1
+            OR {column} > (SELECT {limit} FROM chain_heads WHERE lane = 0)"
+    )
+}
+
+/// The key of a row, for whoever has to find it.
+fn key_of(table: &Table, row: &Row) -> Vec<(&'static str, Value)> {
+    let columns = table.columns.iter().enumerate();
+    columns
+        .filter(|(_, column)| table.key.contains(&column.name))
+        .map(|(position, column)| {
+            let value = row.peek(position).cloned().unwrap_or(Value::Null);
+            (column.name, value)
+        })
+        .collect()
+}
+
+fn spelled((name, value): (&str, Value)) -> String {
+    match value {
+        Value::Int(number) => format!("{name} {number}"),
+        Value::Text(text) => format!("{name} {text}"),
+        Value::Uuid(id) => format!("{name} {id}"),
+        // SQLite knows no UUIDs.
+        Value::Bytes(bytes) => match Uuid::from_slice(&bytes) {
+            Ok(id) => format!("{name} {id}"),
+            Err(_) => format!("{name} {bytes:02x?}"),
+        },
+        other => format!("{name} {other:?}"),
+    }
+}
+
+fn missing(one: &str, many: &str, first: i64, last: i64) -> String {
+    if first == last {
+        format!("{one} {first} is missing")
+    } else {
+        format!("{many} {first} to {last} are missing")
+    }
 }
 
 impl Verification {
@@ -83,43 +160,106 @@ impl Verification {
     }
 
     async fn check(&mut self) -> Result<(), StoreError> {
-        /// How often commits may arrive between chain and balances before it is given up.
-        const ROUNDS_MAX: u32 = 100;
-        for _ in 0..ROUNDS_MAX {
-            let head = self.head().await?;
-            self.check_chain(&head).await?;
-            let balances = self.all::<AccountBalance>().await?;
-            let holds = self.all::<Hold>().await?;
-            if self.head().await? == head {
-                self.check_balances(balances, &holds);
-                return Ok(());
-            }
-        }
-        self.fault("commits arrive faster than they can be verified; verify at a quieter time");
+        let requests = SignedRequest::TABLE.name;
+        let [heads, balances, holds, journal, postings, chain, requests] = self
+            .reader
+            .snapshot([
+                select(HEADS, "WHERE lane = 0"),
+                select(AccountBalance::TABLE, ""),
+                select(Hold::TABLE, "WHERE is_open"),
+                strays(JOURNAL.name, "number", "last_entry"),
+                strays(POSTINGS.name, "entry", "last_entry"),
+                strays(CHAIN.name, "sequence", "sequence"),
+                strays(requests, "commit_sequence", "sequence"),
+            ])
+            .await?;
+        let Some(head) = self.read(HEADS, heads, Head::from_row).pop() else {
+            self.fault("the chain has no head in chain_heads: nothing can be verified");
+            return Ok(());
+        };
+        self.check_strays(JOURNAL, "entry", journal)?;
+        self.check_strays(POSTINGS, "entry", postings)?;
+        self.check_strays(&CHAIN, "commit", chain)?;
+        self.check_strays(SignedRequest::TABLE, "commit", requests)?;
+        self.check_chain(&head).await?;
+        let balances = self.read(AccountBalance::TABLE, balances, |columns| {
+            let record = AccountBalance::from_row(columns)?;
+            Ok((record.account, (record.balance, columns.int()?)))
+        });
+        let holds = self.read(Hold::TABLE, holds, Hold::from_row);
+        self.check_balances(&balances.into_iter().collect(), &holds);
         Ok(())
     }
 
-    async fn head(&self) -> Result<Head, StoreError> {
-        let sql = "SELECT sequence, hash, last_entry FROM chain_heads WHERE lane = 0";
-        let rows = self.reader.query(sql, Vec::new()).await?;
-        let mut row = rows
-            .into_iter()
-            .next()
-            .ok_or_else(|| StoreError::Corrupt("the chain has no head".to_owned()))?;
-        Ok(Head {
-            sequence: row.int(0)?,
-            hash: row.bytes(1)?,
-            last_entry: row.int(2)?,
-        })
+    /// Reads rows of a table. One that makes no sense is a fault, and left out.
+    fn read<T>(
+        &mut self,
+        table: &Table,
+        rows: Vec<Row>,
+        read: impl Fn(&mut Columns) -> Result<T, StoreError>,
+    ) -> Vec<T> {
+        let mut records = Vec::with_capacity(rows.len());
+        for row in rows {
+            let key = key_of(table, &row);
+            match read(&mut Columns::from(row)) {
+                Ok(record) => records.push(record),
+                Err(error) => {
+                    let key: Vec<_> = key.into_iter().map(spelled).collect();
+                    let (name, key) = (table.name, key.join(", "));
+                    let reason = match error {
+                        StoreError::Corrupt(reason) => reason,
+                        other => other.to_string(),
+                    };
+                    self.fault(format!("{name} ({key}) cannot be read: {reason}"));
+                }
+            }
+        }
+        records
     }
 
-    /// Takes in the commits up to `head` that were not taken in yet.
+    fn check_strays(
+        &mut self,
+        table: &Table,
+        what: &str,
+        counted: Vec<Row>,
+    ) -> Result<(), StoreError> {
+        for mut row in counted {
+            if let (count, Some(first)) = (row.int(0)?, row.optional_int(1)?) {
+                let name = table.name;
+                self.fault(format!(
+                    "rows of {name} that no commit up to the head took in: {count}, the first of {what} {first}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks all commits up to `head` and books their entries.
     async fn check_chain(&mut self, head: &Head) -> Result<(), StoreError> {
-        let mut from = self.report.commits + 1;
-        while from <= head.sequence {
-            let to = (from + COMMITS_AT_ONCE - 1).min(head.sequence);
-            self.check_commits(from, to).await?;
-            from = to + 1;
+        let sql = select(
+            &CHAIN,
+            &format!(
+                "WHERE lane = 0 AND sequence > $1 AND sequence <= $2
+                    ORDER BY sequence LIMIT {COMMITS_AT_ONCE}"
+            ),
+        );
+        // From row to row, not from number to number: a head that was tampered with may name a
+        // commit that is out of reach.
+        let mut checked = 0;
+        loop {
+            let params = vec![checked.into(), head.sequence.into()];
+            let rows = self.reader.query(&sql, params).await?;
+            let Some(mut last) = rows.last().cloned() else {
+                break;
+            };
+            let last = last.int(1)?;
+            let commits = self.read(&CHAIN, rows, Commit::from_row);
+            self.check_commits(commits, checked + 1, last).await?;
+            checked = last;
+        }
+        if self.next_commit <= head.sequence {
+            let gap = missing("commit", "commits", self.next_commit, head.sequence);
+            self.fault(format!("{gap} from the chain"));
         }
         if self.previous != head.hash {
             self.fault("the head of the chain does not bear the hash of its last commit");
@@ -136,69 +276,65 @@ impl Verification {
         Ok(())
     }
 
-    async fn rows(
-        &self,
+    /// Reads the rows of a table whose `column` lies in a range.
+    async fn range<T>(
+        &mut self,
         table: &Table,
         column: &str,
-        range: (i64, i64),
+        (first, last): (i64, i64),
         order: &str,
-    ) -> Result<Vec<Columns>, StoreError> {
-        let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
-        let sql = format!(
-            "SELECT {} FROM {} WHERE {column} >= $1 AND {column} <= $2 ORDER BY {order}",
-            names.join(", "),
-            table.name
-        );
-        let params: Vec<Value> = vec![range.0.into(), range.1.into()];
+        read: impl Fn(&mut Columns) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let condition = format!("WHERE {column} >= $1 AND {column} <= $2 ORDER BY {order}");
+        let sql = select(table, &condition);
+        let params = vec![first.into(), last.into()];
         let rows = self.reader.query(&sql, params).await?;
-        Ok(rows.into_iter().map(Columns::from).collect())
+        Ok(self.read(table, rows, read))
     }
 
-    /// Checks the commits numbered `from` to `to` and books their entries.
-    async fn check_commits(&mut self, from: i64, to: i64) -> Result<(), StoreError> {
-        let mut commits = Vec::new();
-        for mut row in self.rows(&CHAIN, "sequence", (from, to), "sequence").await? {
-            commits.push(Commit::from_row(&mut row)?);
-        }
+    /// Checks `commits`, which are those numbered `from` to `to`, and books their entries.
+    async fn check_commits(
+        &mut self,
+        commits: Vec<(Commit, Vec<u8>)>,
+        from: i64,
+        to: i64,
+    ) -> Result<(), StoreError> {
         let first = commits.first().map_or(0, |(commit, _)| commit.first_entry);
         let last = commits.last().map_or(0, |(commit, _)| commit.last_entry);
-        let mut entries: BTreeMap<i64, (Entry, i64)> = BTreeMap::new();
-        for mut row in self.rows(JOURNAL, "number", (first, last), "number").await? {
-            let (number, entry, at) = entry_from_row(&mut row)?;
-            entries.insert(number.0, (entry, at.0));
-        }
-        for mut row in self
-            .rows(POSTINGS, "entry", (first, last), "entry, position")
+        let numbers = (first, last);
+        let rows = self.range(JOURNAL, "number", numbers, "number", journal_row);
+        let mut entries: BTreeMap<i64, JournalRow> = rows
             .await?
-        {
-            let (number, posting) = posting_from_row(&mut row)?;
-            match entries.get_mut(&number.0) {
-                Some((entry, _)) => entry.postings.push(posting),
-                None => self.fault(format!("a posting names entry {}, which is missing", number.0)),
+            .into_iter()
+            .map(|row| (row.number, row))
+            .collect();
+        let rows = self.range(POSTINGS, "entry", numbers, "entry, position", posting_row);
+        for (number, posting) in rows.await? {
+            match entries.get_mut(&number) {
+                Some(row) => row.entry.postings.push(posting),
+                None => self.fault(format!("a posting names entry {number}, which is missing")),
             }
         }
+        let (table, column) = (SignedRequest::TABLE, "commit_sequence");
+        let rows = self.range(
+            table,
+            column,
+            (from, to),
+            "commit_sequence, id",
+            |columns| Ok((columns.peek_int(1)?, SignedRequest::from_row(columns)?)),
+        );
         let mut requests: BTreeMap<i64, Vec<SignedRequest>> = BTreeMap::new();
-        let table = SignedRequest::TABLE;
-        for mut row in self
-            .rows(table, "commit_sequence", (from, to), "commit_sequence, id")
-            .await?
-        {
-            let sequence = row.peek_int(1)?;
-            let request = SignedRequest::from_row(&mut row)?;
+        for (sequence, request) in rows.await? {
             requests.entry(sequence).or_default().push(request);
         }
-        let mut expected = from;
         for (commit, hash) in commits {
-            if commit.sequence != expected {
-                self.fault(format!("commit {expected} is missing from the chain"));
-                expected = commit.sequence;
-            }
-            expected += 1;
             let requests = requests.remove(&commit.sequence).unwrap_or_default();
             self.check_commit(&commit, hash, &entries, &requests);
         }
         for sequence in requests.into_keys() {
-            self.fault(format!("a signed request names commit {sequence}, which is missing"));
+            self.fault(format!(
+                "a signed request names commit {sequence}, which is missing"
+            ));
         }
         Ok(())
     }
@@ -207,84 +343,129 @@ impl Verification {
         &mut self,
         commit: &Commit,
         hash: Vec<u8>,
-        entries: &BTreeMap<i64, (Entry, i64)>,
+        entries: &BTreeMap<i64, JournalRow>,
         requests: &[SignedRequest],
     ) {
         let sequence = commit.sequence;
-        if commit.previous_hash != self.previous {
-            self.fault(format!("commit {sequence} does not follow from the one before it"));
+        if sequence != self.next_commit {
+            let gap = missing("commit", "commits", self.next_commit, sequence - 1);
+            self.fault(format!("{gap} from the chain"));
         }
-        let mut own = Vec::new();
-        for number in commit.first_entry..=commit.last_entry {
-            match entries.get(&number) {
-                Some((entry, at)) if *at == commit.time.0 => own.push(entry.clone()),
-                Some(_) => {
-                    self.fault(format!("entry {number} bears another time than its commit"));
-                }
-                None => self.fault(format!("entry {number} is missing from the journal")),
-            }
+        if commit.previous_hash != self.previous || commit.first_entry != self.next_entry {
+            self.fault(format!(
+                "commit {sequence} does not follow from the one before it"
+            ));
         }
-        if commit.hash(&own, requests) != hash {
+        let own = self.own_entries(commit, entries);
+        if commit.hash(own.iter().map(|row| &row.entry), requests) != hash {
             self.fault(format!(
                 "commit {sequence} was changed: its entries or signed requests do not fit its hash"
             ));
         }
-        for entry in &own {
-            self.book(entry);
-        }
         self.report.entries += i64::try_from(own.len()).unwrap_or(i64::MAX);
+        for row in own {
+            self.book(row.number, &row.entry);
+        }
+        self.next_commit = sequence.saturating_add(1);
+        self.next_entry = commit.last_entry.saturating_add(1);
         self.previous = hash;
     }
 
-    fn book(&mut self, entry: &Entry) {
-        let known = |account: &Account| self.balances.get(account).copied().unwrap_or_default();
+    /// The entries of a commit; what is wrong with them is a fault each.
+    fn own_entries<'rows>(
+        &mut self,
+        commit: &Commit,
+        entries: &'rows BTreeMap<i64, JournalRow>,
+    ) -> Vec<&'rows JournalRow> {
+        let mut own = Vec::new();
+        let numbers = commit.first_entry..=commit.last_entry;
+        if numbers.is_empty() {
+            return own;
+        }
+        let mut next = commit.first_entry;
+        for (&number, row) in entries.range(numbers) {
+            if number != next {
+                let gap = missing("entry", "entries", next, number - 1);
+                self.fault(format!("{gap} from the journal"));
+            }
+            next = number.saturating_add(1);
+            if row.commit_sequence != commit.sequence {
+                self.fault(format!(
+                    "entry {number} names commit {}, but commit {} took it in",
+                    row.commit_sequence, commit.sequence
+                ));
+            }
+            own.push(row);
+            if row.at != commit.time {
+                self.fault(format!("entry {number} bears another time than its commit"));
+            }
+        }
+        if next <= commit.last_entry {
+            let gap = missing("entry", "entries", next, commit.last_entry);
+            self.fault(format!("{gap} from the journal"));
+        }
+        own
+    }
+
+    fn book(&mut self, number: i64, entry: &Entry) {
+        let known = |account: &Account| self.moved.get(account).copied().unwrap_or_default().0;
         match balances_after(&entry.postings, known) {
-            Ok(after) => self.balances.extend(after),
+            Ok(after) => {
+                for (account, balance) in after {
+                    self.moved.insert(account, (balance, number));
+                }
+            }
             Err(error) => {
                 let detail = match &error {
                     BookError::Short(short) => short
                         .iter()
-                        .map(|shortage| format!("{} would hold {}", shortage.holding, shortage.after))
+                        .map(|shortage| {
+                            format!("{} would hold {}", shortage.holding, shortage.after)
+                        })
                         .collect::<Vec<_>>()
                         .join(", "),
                     other => other.to_string(),
                 };
-                self.fault(format!("entry {:?} ({}): {detail}", entry.id, entry.cause));
+                self.fault(format!("entry {number} ({}): {detail}", entry.cause));
             }
         }
     }
 
-    fn check_balances(&mut self, balances: Vec<AccountBalance>, holds: &[Hold]) {
-        let stored: BTreeMap<Account, Balance> = balances
-            .into_iter()
-            .map(|record| (record.account, record.balance))
-            .collect();
-        let recomputed = std::mem::take(&mut self.balances);
-        for (account, balance) in &recomputed {
-            let found = stored.get(account).copied().unwrap_or_default();
+    fn check_balances(&mut self, stored: &BTreeMap<Account, (Balance, i64)>, holds: &[Hold]) {
+        let moved = std::mem::take(&mut self.moved);
+        for (account, (balance, entry)) in &moved {
+            let (found, found_entry) = stored.get(account).copied().unwrap_or_default();
+            let account = account.available();
             if found != *balance {
                 self.fault(format!(
-                    "{} is stored as {found:?}, the journal says {balance:?}",
-                    account.available()
+                    "{account} is stored as {found:?}, the journal says {balance:?}"
+                ));
+            } else if found_entry != *entry {
+                self.fault(format!(
+                    "{account} is stored as moved last by entry {found_entry}, the journal says {entry}"
                 ));
             }
         }
-        for account in stored.keys().filter(|a| !recomputed.contains_key(a)) {
-            self.fault(format!("{} has a balance but no entry", account.available()));
+        for account in stored.keys().filter(|known| !moved.contains_key(known)) {
+            self.fault(format!(
+                "{} has a balance but no entry",
+                account.available()
+            ));
         }
+        let balances = || {
+            stored
+                .iter()
+                .map(|(account, (balance, _))| (account, balance))
+        };
         let laws = [
-            invariants::value_is_conserved(&stored),
-            invariants::nothing_is_negative(&stored),
-            invariants::holds_explain_what_is_held(&stored, holds),
+            invariants::value_is_conserved(balances()),
+            invariants::nothing_is_negative(balances()),
+            invariants::holds_explain_what_is_held(balances(), holds),
         ];
         for violation in laws.into_iter().filter_map(Result::err) {
             self.fault(violation.to_string());
         }
         self.report.accounts = stored.len();
-        self.report.open_holds = holds.iter().filter(|hold| hold.open).count();
-    }
-
-    async fn all<R: Stored>(&self) -> Result<Vec<R>, StoreError> {
-        crate::select::Select::all().run(&self.reader).await
+        self.report.open_holds = holds.len();
     }
 }

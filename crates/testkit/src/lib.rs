@@ -32,6 +32,18 @@ impl TestDatabase {
             Kind::Postgres(_) => None,
         }
     }
+
+    /// Runs statements behind the back of whoever has the database open.
+    ///
+    /// # Panics
+    ///
+    /// When the database refuses them.
+    pub async fn execute(&self, sql: &str) {
+        match self.url.strip_prefix("sqlite:") {
+            Some(path) => sqlite::execute(path, sql),
+            None => postgres::execute(&self.url, sql).await,
+        }
+    }
 }
 
 /// An empty database of each kind.

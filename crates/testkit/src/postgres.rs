@@ -146,7 +146,7 @@ async fn relay(mut client: TcpStream, mut server: TcpStream, lose_commit: Arc<At
 }
 
 /// Runs one statement on a connection of its own.
-async fn execute(url: &str, sql: &str) {
+pub(crate) async fn execute(url: &str, sql: &str) {
     let run = async {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
         let connection = tokio::spawn(connection);

@@ -12,7 +12,7 @@ use wire::{
     json::Json,
 };
 
-use super::{input, part};
+use super::{input, page_of, part, read};
 use crate::{
     answer::{Answered, ok},
     error::ApiError,
@@ -109,13 +109,10 @@ pub(super) async fn list(
     State(network): State<Network>,
     call: AuditCall,
 ) -> Answered<EnterprisesResponse> {
-    let filters = call.filters()?;
-    let page = filters.page();
-    let page = filters.finish(page).map_err(ApiError::invalid)?;
+    let page = page_of(&call)?;
     let found = network.operator(call.user_id).records().enterprises().await;
-    let found = found.map_err(network::Failure::from)?;
     ok(EnterprisesResponse {
-        enterprises: part(found, page).map(Enterprise::from).collect(),
+        enterprises: part(read(found)?, page).map(Enterprise::from).collect(),
     })
 }
 

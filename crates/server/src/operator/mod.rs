@@ -22,11 +22,12 @@ mod users;
 mod withdrawals;
 
 use http::StatusCode;
-use network::Network;
-use store::Page;
+use network::{Failure, Network};
+use store::StoreError;
 use utoipa_axum::{router::OpenApiRouter, routes};
+use wire::filters::Page;
 
-use crate::error::ApiError;
+use crate::{error::ApiError, gate::AuditCall};
 
 /// All routes of the operator API.
 pub(crate) fn routes() -> OpenApiRouter<Network> {
@@ -61,22 +62,35 @@ pub(crate) fn routes() -> OpenApiRouter<Network> {
         .routes(routes!(acts::list))
 }
 
+/// The page that is asked for, where nothing else narrows a list.
+fn page_of(call: &AuditCall) -> Result<Page, ApiError> {
+    let filters = call.filters()?;
+    let page = filters.page();
+    filters.finish(page).map_err(ApiError::invalid)
+}
+
 /// A page as the store counts it.
-fn page(page: wire::filters::Page) -> Page {
-    Page {
+fn stored(page: Page) -> store::Page {
+    store::Page {
         number: page.number,
         size: page.size,
     }
 }
 
-/// One page of a list that is kept as a whole because it only grows by acts of operators.
-fn part<T>(list: Vec<T>, page: wire::filters::Page) -> impl Iterator<Item = T> {
+/// One page of a list that the store has as a whole, because only acts of operators make it grow.
+fn part<T>(list: Vec<T>, page: Page) -> impl Iterator<Item = T> {
     let skipped = usize::try_from(page.offset()).unwrap_or(usize::MAX);
     let size = usize::try_from(page.size).unwrap_or(usize::MAX);
     list.into_iter().skip(skipped).take(size)
 }
 
+/// What was read, or why it could not be.
+fn read<T>(found: Result<T, StoreError>) -> Result<T, ApiError> {
+    Ok(found.map_err(Failure::from)?)
+}
+
 fn not_found(what: &str) -> ApiError {
     let name = format!("{}_not_found", what.to_lowercase().replace(' ', "_"));
-    ApiError::new(StatusCode::NOT_FOUND, &name, format!("there is no such {what}"))
+    let message = format!("there is no such {what}");
+    ApiError::new(StatusCode::NOT_FOUND, &name, message)
 }

@@ -122,7 +122,7 @@ pub(crate) struct World {
     pub(crate) location: Location,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<std::io::Result<()>>,
-    _database: TestDatabase,
+    pub(crate) database: TestDatabase,
 }
 
 /// Runs a test in a fresh world on each database.
@@ -274,7 +274,7 @@ impl World {
             location,
             stop: Some(stop),
             serving,
-            _database: database,
+            database,
         };
         let membership = json!({
             "partnerId": world.partner_id.to_string(),
@@ -352,8 +352,8 @@ impl World {
         path: &str,
         token: Option<&str>,
         body: Option<&str>,
-    ) -> (u16, reqwest::header::HeaderMap, Value) {
-        let mut request = reqwest::Client::new().request(method, format!("{}{path}", self.url));
+    ) -> Heard {
+        let mut request = self.ask(method, path);
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
@@ -362,11 +362,44 @@ impl World {
                 .header("content-type", "application/json")
                 .body(body.to_owned());
         }
-        let response = request.send().await.expect("the server answers");
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.expect("a body");
-        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        (status, headers, body)
+        hear(request).await
+    }
+
+    /// A request to the server with nothing but its method and path.
+    pub(crate) fn ask(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        reqwest::Client::new().request(method, format!("{}{path}", self.url))
+    }
+
+    /// A new user, who is a member of these enterprises.
+    pub(crate) async fn member_of(&self, enterprises: &[&str]) -> UserId {
+        let user = UserId(Uuid::new_v4());
+        let hand = self.network.installation();
+        hand.put_user(user, "member".to_owned(), None)
+            .await
+            .expect("a user");
+        for id in enterprises {
+            let id = id.parse().expect("an enterprise id");
+            hand.put_membership(user, id, Some(EnterpriseRole::Member))
+                .await
+                .expect("a membership");
+        }
+        user
+    }
+
+    /// Issues a token and tells what it is.
+    pub(crate) async fn issue(&self, wanted: NewToken) -> network::IssuedToken {
+        let issued = self.network.installation().issue_token(wanted).await;
+        issued.expect("a token")
+    }
+
+    /// Makes an enterprise be licensed or not; its other properties are those of every enterprise
+    /// here.
+    pub(crate) async fn license(&self, enterprise: &str, licensed: bool) {
+        let id = enterprise.parse().expect("an enterprise id");
+        let hand = self.network.installation();
+        hand.put_enterprise(id, "Somebody".to_owned(), "Meridian".to_owned(), licensed)
+            .await
+            .expect("an enterprise");
     }
 
     /// What stands in the client's Go Account in a currency: available and held.
@@ -510,5 +543,37 @@ pub(crate) fn configuration(
         activation: Activation::Immediate,
         release_unanswered_after_s: 86_400,
         updated_at: Timestamp(0),
+    }
+}
+
+/// What the server answered: status, headers and body as JSON.
+pub(crate) type Heard = (u16, reqwest::header::HeaderMap, Value);
+
+/// Sends a request and hears the answer out.
+pub(crate) async fn hear(request: reqwest::RequestBuilder) -> Heard {
+    let response = request.send().await.expect("the server answers");
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let text = response.text().await.expect("a body");
+    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    (status, headers, body)
+}
+
+/// The names of the members that an answer of 400 blames, sorted.
+pub(crate) fn blamed(body: &Value) -> Vec<&str> {
+    let errors = body["errors"].as_array().map_or(&[][..], Vec::as_slice);
+    let mut fields: Vec<&str> = errors.iter().filter_map(|e| e["field"].as_str()).collect();
+    fields.sort_unstable();
+    fields
+}
+
+/// A token that the tests of authority ask for.
+pub(crate) fn new_token(user_id: UserId, kind: TokenKind) -> NewToken {
+    NewToken {
+        user_id,
+        label: "test".to_owned(),
+        kind,
+        scopes: BOTH.to_vec(),
+        networks: Vec::new(),
+        expires_at: None,
     }
 }

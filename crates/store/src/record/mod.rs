@@ -93,7 +93,10 @@ impl Columns {
 
     /// The number at a position that is not read in its turn.
     pub(crate) fn peek_int(&self, position: usize) -> Result<i64, StoreError> {
-        self.row.clone().int(position)
+        match self.row.peek(position) {
+            Some(Value::Int(number)) => Ok(*number),
+            _ => Err(StoreError::Corrupt(format!("column {position} is not int"))),
+        }
     }
 
     /// Text that reads as something else.
@@ -167,7 +170,9 @@ impl Columns {
 
     pub(crate) fn corrupt(&self, value: &str) -> StoreError {
         let position = self.position.saturating_sub(1);
-        StoreError::Corrupt(format!("column {position} has the unexpected value {value:?}"))
+        StoreError::Corrupt(format!(
+            "column {position} has the unexpected value {value:?}"
+        ))
     }
 }
 

@@ -2,8 +2,8 @@
 
 use ledger::{EntryId, GoAccountId, Hold, HoldId, HoldPurpose, NetworkAccountId, Owner};
 use rules::{
-    AllocationId, ClientId, ConnectionId, DepositId, PartnerId, SettlementId, TransferId,
-    UserId, WithdrawalId,
+    AllocationId, ClientId, ConnectionId, DepositId, PartnerId, SettlementId, TransferId, UserId,
+    WithdrawalId,
     record::{
         Allocation, AllocationKind, AllocationState, Answering, Claim, ClaimKey, ClaimKind,
         CurrencyKey, Deposit, Message, MessageCall, OpenTotal, Participation, Settlement,

@@ -6,7 +6,8 @@ use rules::{
     record::{
         AccessToken, AccountBalance, Activation, AmountFormat, Answering, Enterprise,
         EnterpriseRole, GoAccount, InstallationRole, Membership, NetworkCurrency, OperatorAct,
-        PartnerConfiguration, PartnerCurrency, PartnerRoutes, Scope, SigningKey, TokenSecret, TokenUse, User,
+        PartnerConfiguration, PartnerCurrency, PartnerRoutes, Scope, SigningKey, TokenSecret,
+        TokenUse, User,
     },
 };
 use serde::{Deserialize, Serialize};

@@ -37,8 +37,16 @@ pub struct Migration {
 
 /// The schema, oldest step first.
 pub const MIGRATIONS: &[Migration] = &[
-    Migration { version: 1, name: "chain", template: include_str!("migrations/0001_chain.sql") },
-    Migration { version: 2, name: "records", template: include_str!("migrations/0002_records.sql") },
+    Migration {
+        version: 1,
+        name: "chain",
+        template: include_str!("migrations/0001_chain.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "records",
+        template: include_str!("migrations/0002_records.sql"),
+    },
 ];
 
 const RECORD: &str = "

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::BorrowToSql;
-use tokio_postgres::{Client, Config, Error, NoTls, Statement};
+use tokio_postgres::{Client, Config, Error, IsolationLevel, NoTls, Statement};
 
 use super::dialect::Dialect;
 use super::driver;
@@ -360,12 +360,36 @@ pub(super) fn pool(config: &Config, readers_max: usize) -> Result<Pool, StoreErr
 
 /// Runs a query on a connection of the pool.
 pub(super) async fn read(pool: &Pool, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
-    let client = pool.get().await.map_err(|error| match error {
-        PoolError::Backend(error) => cannot_connect(error),
-        error => StoreError::unavailable(error),
-    })?;
+    let client = pooled(pool).await?;
     let statement = client.prepare_cached(sql).await.map_err(classify)?;
     query(&client, &statement, params).await.map_err(classify)
+}
+
+/// Runs queries in one transaction, which sees what was there at the first.
+/// It is rolled back when it is dropped.
+pub(super) async fn snapshot(pool: &Pool, queries: &[String]) -> Result<Vec<Vec<Row>>, StoreError> {
+    let mut client = pooled(pool).await?;
+    let transaction = client
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()
+        .await
+        .map_err(classify)?;
+    let mut answers = Vec::with_capacity(queries.len());
+    for sql in queries {
+        let statement = transaction.prepare_cached(sql).await.map_err(classify)?;
+        let rows = query::<&Value>(transaction.client(), &statement, &[]).await;
+        answers.push(rows.map_err(classify)?);
+    }
+    Ok(answers)
+}
+
+async fn pooled(pool: &Pool) -> Result<deadpool_postgres::Client, StoreError> {
+    pool.get().await.map_err(|error| match error {
+        PoolError::Backend(error) => cannot_connect(error),
+        error => StoreError::unavailable(error),
+    })
 }
 
 struct ReaderConnect;

@@ -31,4 +31,23 @@ impl Reader {
             Pool::Postgres(pool) => postgres::read(pool, sql, &params).await,
         }
     }
+
+    /// Runs queries without parameters, all on the same state of the database,
+    /// whatever is committed meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`].
+    pub async fn snapshot<const N: usize>(
+        &self,
+        queries: [String; N],
+    ) -> Result<[Vec<Row>; N], StoreError> {
+        let answers = match &self.0 {
+            Pool::Sqlite(reader) => Arc::clone(reader).snapshot(queries.into()).await?,
+            Pool::Postgres(pool) => postgres::snapshot(pool, &queries).await?,
+        };
+        answers
+            .try_into()
+            .map_err(|_| StoreError::other("not every query was answered"))
+    }
 }

@@ -215,20 +215,44 @@ impl Reader {
         sql: &str,
         params: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError> {
+        let sql = sql.to_owned();
+        self.run(move |connection| query(connection, &sql, &params))
+            .await
+    }
+
+    /// Runs queries in one transaction, which sees what was there at the first.
+    pub(super) async fn snapshot(
+        self: Arc<Self>,
+        queries: Vec<String>,
+    ) -> Result<Vec<Vec<Row>>, StoreError> {
+        self.run(move |connection| {
+            let transaction = connection.transaction().map_err(classify)?;
+            queries
+                .iter()
+                .map(|sql| query(&transaction, sql, &[]))
+                .collect()
+        })
+        .await
+    }
+
+    /// Does something with a connection that nobody else uses meanwhile.
+    async fn run<T: Send + 'static>(
+        self: Arc<Self>,
+        work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let permit = Arc::clone(&self.permits)
             .acquire_owned()
             .await
             .map_err(StoreError::other)?;
-        let sql = sql.to_owned();
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            let connection = match self.idle().pop() {
+            let mut connection = match self.idle().pop() {
                 Some(connection) => connection,
                 None => connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
             };
-            let rows = query(&connection, &sql, &params);
+            let result = work(&mut connection);
             self.idle().push(connection);
-            rows
+            result
         })
         .await
         .map_err(StoreError::other)?

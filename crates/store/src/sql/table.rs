@@ -25,7 +25,7 @@ pub struct Table {
 
 impl Table {
     /// The columns' names, each behind `prefix`, separated by commas.
-    pub(super) fn column_list(&self, prefix: &str) -> String {
+    pub(crate) fn column_list(&self, prefix: &str) -> String {
         let names: Vec<_> = self
             .columns
             .iter()

@@ -8,6 +8,8 @@ use uuid::Uuid;
 use super::postgres::samples;
 use super::*;
 
+mod apart;
+
 /// A migration for these tests, with a column of every kind that may be NULL.
 const SPECIMENS: Migration = Migration {
     version: 2,
@@ -209,6 +211,7 @@ on_both! {
     large_writes_are_complete
     the_reader_binds_parameters_by_number
     the_reader_cannot_write
+    a_snapshot_is_of_one_moment
     committed_tells_what_is_in_the_chain
     migrations_are_applied_once
     a_changed_migration_is_refused
@@ -576,6 +579,48 @@ async fn the_reader_cannot_write(database: TestDatabase) {
     assert_eq!(count(&reader, "names").await, 0);
 }
 
+async fn a_snapshot_is_of_one_moment(database: TestDatabase) {
+    let (mut connection, reader) = open_specimens(&database).await;
+    let counts =
+        || ["names", "chain", "names"].map(|table| format!("SELECT count(*) FROM {table}"));
+    let (finished, mut is_finished) = tokio::sync::oneshot::channel();
+    let writing = std::thread::spawn({
+        let runtime = tokio::runtime::Handle::current();
+        move || {
+            runtime.block_on(async {
+                for number in 0..100 {
+                    let name = Write {
+                        table: &NAMES,
+                        mode: WriteMode::Insert,
+                        rows: vec![vec![number.to_string().into()]],
+                    };
+                    commit(&mut connection, vec![name]).await.unwrap();
+                }
+            });
+            finished.send(()).unwrap();
+        }
+    });
+    loop {
+        let done = is_finished.try_recv().is_ok();
+        let answers = reader.snapshot(counts()).await.unwrap();
+        let [names, commits, again] = answers.map(|mut rows| rows[0].int(0).unwrap());
+        assert_eq!((names, again), (commits, commits));
+        if done {
+            assert_eq!(commits, 100);
+            break;
+        }
+    }
+    writing.join().unwrap();
+
+    // After an error the connection is as good as before.
+    let wrong = ["SELECT 1", "SELECT nothing FROM nowhere"].map(String::from);
+    assert!(reader.snapshot(wrong).await.is_err());
+    assert_eq!(count(&reader, "names").await, 100);
+    let sql = "INSERT INTO names (name) VALUES ('x') RETURNING 1";
+    assert!(reader.snapshot([sql.to_owned()]).await.is_err());
+    reader.snapshot(counts()).await.unwrap();
+}
+
 async fn committed_tells_what_is_in_the_chain(database: TestDatabase) {
     let (mut connection, reader) = open_specimens(&database).await;
     let batch = commit(&mut connection, vec![]).await.unwrap();
@@ -685,223 +730,4 @@ fn assert_refused(opened: Result<(Connection, Reader), StoreError>, reason: &str
         Err(error) => panic!("{error:?}"),
         Ok(_) => panic!("opened"),
     }
-}
-
-#[tokio::test]
-async fn one_sqlite_file_is_opened_once() {
-    let database = testkit::sqlite::fresh_file();
-    let (connection, reader) = open_specimens(&database).await;
-    assert_refused(
-        open(&location(&database), Opening::default()).await,
-        "is open already",
-    );
-    // The same file by another name.
-    let link = database.folder().unwrap().join("link.db");
-    #[cfg(unix)]
-    std::os::unix::fs::symlink(database.folder().unwrap().join("tidelock.db"), &link).unwrap();
-    #[cfg(unix)]
-    assert_refused(
-        open(&Location::Sqlite(link), Opening::default()).await,
-        "is open already",
-    );
-    // Reading beside it is fine.
-    assert_eq!(count(&reader, "chain").await, 0);
-    drop(connection);
-    open_specimens(&database).await;
-}
-
-#[tokio::test]
-async fn what_is_no_sqlite_file_is_refused() {
-    let database = testkit::sqlite::fresh_file();
-    let path = database.folder().unwrap().join("tidelock.db");
-    std::fs::write(&path, "this is a text file and nothing else ".repeat(100)).unwrap();
-    let opened = open(&location(&database), Opening::default()).await;
-    assert!(
-        matches!(opened, Err(StoreError::Corrupt(_))),
-        "{:?}",
-        opened.err()
-    );
-}
-
-#[tokio::test]
-async fn two_processes_migrate_one_postgres_at_once() {
-    for _ in 0..5 {
-        let database = testkit::postgres::fresh_database().await;
-        let opened: Vec<_> = (0..4)
-            .map(|_| {
-                let location = location(&database);
-                tokio::spawn(async move {
-                    open_with(&location, Opening::default(), &migrations()).await
-                })
-            })
-            .collect();
-        for opened in opened {
-            opened.await.unwrap().unwrap();
-        }
-    }
-}
-
-#[tokio::test]
-async fn batches_of_two_connections_are_serial() {
-    let database = testkit::postgres::fresh_database().await;
-    open_specimens(&database).await;
-    let workers: Vec<_> = (0..4)
-        .map(|_| {
-            let location = location(&database);
-            tokio::spawn(async move {
-                let (mut connection, _) = open_with(&location, Opening::default(), &migrations())
-                    .await
-                    .unwrap();
-                for _ in 0..25 {
-                    commit(&mut connection, vec![]).await.unwrap();
-                }
-            })
-        })
-        .collect();
-    for worker in workers {
-        worker.await.unwrap();
-    }
-    let (mut connection, _) = open_specimens(&database).await;
-    assert_eq!(connection.begin(0).await.unwrap().sequence, 100);
-}
-
-#[tokio::test]
-async fn amounts_are_the_same_number_to_postgres() {
-    let database = testkit::postgres::fresh_database().await;
-    let (mut connection, reader) = open_specimens(&database).await;
-    let samples = samples();
-    let rows = samples.iter().zip(0..).map(|(sample, number)| {
-        let mut row = specimen(owner(1), number, 0);
-        row[7] = (*sample).into();
-        row
-    });
-    commit(
-        &mut connection,
-        vec![write(WriteMode::Insert, rows.collect())],
-    )
-    .await
-    .unwrap();
-    let rows = reader
-        .query(
-            "SELECT delta::text, delta FROM specimens ORDER BY number",
-            vec![],
-        )
-        .await
-        .unwrap();
-    assert_eq!(rows.len(), samples.len());
-    for (mut row, sample) in rows.into_iter().zip(samples) {
-        assert_eq!(row.text(0).unwrap(), sample.to_string());
-        assert_eq!(row.amount(1).unwrap(), sample);
-    }
-    // Numbers that the server computed have scales and zeros of its own.
-    let sql = "SELECT 1000000 * 1.000::numeric, sum(number) FROM specimens WHERE number < 4";
-    let mut row = reader.query(sql, vec![]).await.unwrap().remove(0);
-    assert_eq!(
-        (row.amount(0).unwrap(), row.int(1).unwrap()),
-        (1_000_000, 6)
-    );
-    assert!(reader.query("SELECT 0.5::numeric", vec![]).await.is_err());
-    assert!(reader.query("SELECT 1e39::numeric", vec![]).await.is_err());
-}
-
-#[tokio::test]
-async fn a_cut_connection_is_replaced() {
-    let database = testkit::postgres::fresh_database().await;
-    let (mut connection, reader) = open_specimens(&database).await;
-    // While idle: nobody needs to know.
-    testkit::postgres::cut_connections(&database).await;
-    commit(&mut connection, vec![]).await.unwrap();
-
-    // In a transaction: it is lost for certain.
-    connection.begin(0).await.unwrap();
-    testkit::postgres::cut_connections(&database).await;
-    let error = connection
-        .fetch(&[fetch(&["owner"], vec![])])
-        .await
-        .unwrap_err();
-    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
-    connection.rollback().await;
-
-    let head = connection.begin(0).await.unwrap();
-    testkit::postgres::cut_connections(&database).await;
-    let (next, record) = link(&head, Uuid::new_v4());
-    let error = connection.commit(&[record], &next).await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            CommitError::RolledBack(StoreError::Unavailable { .. })
-        ),
-        "{error:?}"
-    );
-
-    assert_eq!(connection.begin(0).await.unwrap().sequence, 1);
-    connection.rollback().await;
-    assert_eq!(count(&reader, "chain").await, 1);
-}
-
-#[tokio::test]
-async fn a_commit_whose_answer_is_lost_is_found() {
-    let database = testkit::postgres::fresh_database().await;
-    let proxy = testkit::postgres::Proxy::start(&database).await;
-    let location = proxy.url.parse().unwrap();
-    let (mut connection, _) = open_with(&location, Opening::default(), &migrations())
-        .await
-        .unwrap();
-    let head = connection.begin(0).await.unwrap();
-    let batch = Uuid::new_v4();
-    let (next, record) = link(&head, batch);
-    proxy.lose_next_commit();
-    let error = connection.commit(&[record], &next).await.unwrap_err();
-    assert!(
-        matches!(error, CommitError::Unknown(StoreError::Unavailable { .. })),
-        "{error:?}"
-    );
-    assert!(connection.committed(batch, 0).await.unwrap());
-    assert_eq!(connection.begin(0).await.unwrap(), next);
-}
-
-#[tokio::test]
-async fn a_session_that_dies_at_commit_is_not_found() {
-    let database = testkit::postgres::fresh_database().await;
-    let suicide = Migration {
-        version: 3,
-        name: "suicide",
-        template: "
-            CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS
-                $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;
-            CREATE CONSTRAINT TRIGGER die AFTER INSERT ON names
-                DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION die();",
-    };
-    let migrations = [MIGRATIONS[0], SPECIMENS, suicide];
-    let (mut connection, reader) = open_with(&location(&database), Opening::default(), &migrations)
-        .await
-        .unwrap();
-    let head = connection.begin(0).await.unwrap();
-    let batch = Uuid::new_v4();
-    let (next, record) = link(&head, batch);
-    let names = Write {
-        table: &NAMES,
-        mode: WriteMode::Insert,
-        rows: vec![vec!["x".into()]],
-    };
-    let error = connection
-        .commit(&[names, record], &next)
-        .await
-        .unwrap_err();
-    assert!(matches!(error, CommitError::Unknown(_)), "{error:?}");
-    assert!(!connection.committed(batch, 0).await.unwrap());
-    assert_eq!(count(&reader, "names").await, 0);
-}
-
-#[tokio::test]
-async fn a_server_that_is_away_is_unavailable() {
-    let location = "postgres://nobody:hunter2@127.0.0.1:1/nothing"
-        .parse()
-        .unwrap();
-    let Err(error) = open(&location, Opening::default()).await else {
-        panic!("opened");
-    };
-    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
-    assert!(error.source().is_some());
-    assert!(!format!("{error} {error:?}").contains("hunter2"));
 }

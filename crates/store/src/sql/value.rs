@@ -100,7 +100,12 @@ impl rusqlite::types::FromSql for Value {
         match value {
             ValueRef::Null => Ok(Self::Null),
             ValueRef::Integer(value) => Ok(Self::Int(value)),
-            ValueRef::Text(_) => value.as_str().map(Self::from),
+            // What is not UTF-8 must not make the rest of the answer unreadable: whoever asks
+            // for text there finds bytes instead.
+            ValueRef::Text(text) => Ok(match value.as_str() {
+                Ok(text) => Self::from(text),
+                Err(_) => Self::from(text),
+            }),
             ValueRef::Blob(value) => Ok(Self::from(value)),
             ValueRef::Real(_) => Err(rusqlite::types::FromSqlError::InvalidType),
         }
@@ -172,6 +177,11 @@ impl Row {
             Value::Amount(value) => Some(value),
             Value::Bytes(value) => amount_from_blob(&value),
         }
+    }
+
+    /// The value at a position, left where it is.
+    pub(crate) fn peek(&self, position: usize) -> Option<&Value> {
+        self.0.get(position)
     }
 
     fn take(&mut self, position: usize) -> Result<Value, StoreError> {

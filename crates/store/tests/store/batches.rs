@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::{join, join_all};
-use ledger::Balance;
+use ledger::{Balance, Timestamp};
 use rules::record::{AllocationState, Enterprise};
-use rules::{Draft, Keys};
+use rules::{Command, Draft, Keys, Refusal, View};
 use store::SubmitError;
 use testkit::TestDatabase;
 
@@ -23,6 +23,9 @@ on_both! {
     no_more_is_reserved_than_there_is
     a_command_that_panics_harms_nobody
     a_command_that_reads_what_it_did_not_declare_harms_nobody
+    a_command_that_panics_over_its_keys_harms_nobody
+    text_that_one_database_does_not_take_harms_no_neighbour
+    a_key_that_is_taken_for_good_harms_no_neighbour
     a_chain_of_events_fits_into_one_batch
     a_batch_is_larger_than_the_queue_takes_at_once
 }
@@ -209,15 +212,12 @@ async fn a_command_that_panics_harms_nobody(database: TestDatabase) {
     books.lock().await;
     let before = queued([network.store.submit(network.deposit(Alpha, &btc(), 1))]).await;
     let deposit = network.deposit(Alpha, &btc(), 100);
-    let panicking = scripted(
-        rules::Command::keys(&deposit),
-        move |draft: &mut Draft<'_>| {
-            rules::Command::decide(&deposit, draft, crate::fixture::START)?;
-            panic!("a defect, as this test wants it");
-            #[expect(unreachable_code, reason = "says what the outcome would be")]
-            Ok(())
-        },
-    );
+    let panicking = scripted(Command::keys(&deposit), move |draft: &mut Draft<'_>| {
+        Command::decide(&deposit, draft, crate::fixture::START)?;
+        panic!("a defect, as this test wants it");
+        #[expect(unreachable_code, reason = "says what the outcome would be")]
+        Ok(())
+    });
     let panicking = queued([network.store.submit(panicking)]).await;
     let after = queued([network.store.submit(network.deposit(Alpha, &btc(), 2))]).await;
     books.unlock().await;
@@ -242,6 +242,123 @@ async fn a_command_that_reads_what_it_did_not_declare_harms_nobody(database: Tes
     let answer = network.store.submit(sneaking).await;
     assert!(matches!(answer, Err(SubmitError::Internal)), "{answer:?}");
     network.done(network.deposit(Alpha, &btc(), 1)).await;
+}
+
+/// A command that panics while it tells what it reads. To decide it would do no harm, so it has
+/// to be left out for the panic alone.
+#[derive(Clone, Copy)]
+enum Mute {
+    AtOnce,
+    Later,
+}
+
+impl Command for Mute {
+    type Outcome = ();
+
+    fn keys(&self) -> Keys {
+        match self {
+            Mute::AtOnce => panic!("a defect, as this test wants it"),
+            Mute::Later => Keys::default(),
+        }
+    }
+
+    fn more_keys(&self, _: &View) -> Keys {
+        panic!("a defect, as this test wants it")
+    }
+
+    fn decide(&self, _: &mut Draft<'_>, _: Timestamp) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
+async fn a_command_that_panics_over_its_keys_harms_nobody(database: TestDatabase) {
+    let network = Network::ready(database).await;
+    let books = Books::of(&network.database).await;
+    for mute in [Mute::AtOnce, Mute::Later] {
+        let commits = books.commits().await;
+        books.lock().await;
+        let before = queued([network.store.submit(network.deposit(Alpha, &btc(), 1))]).await;
+        let muted = queued([network.store.submit(mute)]).await;
+        let after = queued([network.store.submit(network.deposit(Alpha, &btc(), 2))]).await;
+        books.unlock().await;
+        let (before, (muted, after)) =
+            join(join_all(before), join(join_all(muted), join_all(after))).await;
+        assert!(
+            matches!(muted[..], [Err(SubmitError::Internal)]),
+            "{muted:?}"
+        );
+        assert!(before.iter().chain(&after).all(Result::is_ok));
+        // Nobody had to be done alone.
+        assert!(books.commits().await - commits <= 2);
+
+        // Alone it leaves a batch of nobody.
+        let answer = network.store.submit(mute).await;
+        assert!(matches!(answer, Err(SubmitError::Internal)), "{answer:?}");
+    }
+    assert_eq!(network.balance(&Alpha.go(&btc())).await.available, 6);
+    assert!(network.store.is_writing());
+    network.is_sound().await;
+}
+
+async fn text_that_one_database_does_not_take_harms_no_neighbour(database: TestDatabase) {
+    let takes_all = matches!(Books::of(&database).await, Books::Sqlite(_));
+    let network = Network::ready(database).await;
+    network.done(network.deposit(Alpha, &btc(), 100)).await;
+    let books = Books::of(&network.database).await;
+    let mut request = network.allocate(Link(Alpha, Exchange), 1);
+    request.notes = Some("before\0after".to_owned());
+    // However the queue is cut into batches, one of its two neighbours shares the batch with it.
+    books.lock().await;
+    let before = queued([network.store.submit(network.deposit(Alpha, &btc(), 100))]).await;
+    let bad = queued([network.store.submit(request)]).await;
+    let after = queued([network.store.submit(network.withdraw(Alpha, &btc(), 200))]).await;
+    let poor = queued([network.store.submit(network.withdraw(Beta, &btc(), 1))]).await;
+    books.unlock().await;
+    let (before, bad) = join(join_all(before), join_all(bad)).await;
+    let (after, poor) = join(join_all(after), join_all(poor)).await;
+    assert!(before[0].is_ok(), "{before:?}");
+    match &bad[0] {
+        Ok(_) => assert!(takes_all),
+        Err(error) => assert!(matches!(error, SubmitError::Internal), "{error:?}"),
+    }
+    // Everybody comes in the same order as before.
+    match &after[0] {
+        Ok(_) => assert!(!takes_all),
+        Err(SubmitError::Refused(_)) => assert!(takes_all),
+        Err(error) => panic!("{error:?}"),
+    }
+    for answer in poor {
+        assert_eq!(refusal_of(answer), "insufficient_available");
+    }
+    network.is_sound().await;
+}
+
+async fn a_key_that_is_taken_for_good_harms_no_neighbour(database: TestDatabase) {
+    let network = Network::ready(database).await;
+    let books = Books::of(&network.database).await;
+    let evidence = network.signed(Alpha).request;
+    let keep = || {
+        let evidence = evidence.clone();
+        // It does not look whether its evidence is there already.
+        scripted(Keys::default(), move |draft: &mut Draft<'_>| {
+            draft.put(evidence.clone());
+            Ok(())
+        })
+    };
+    network.done(keep()).await;
+    books.lock().await;
+    let before = queued([network.store.submit(network.deposit(Alpha, &btc(), 1))]).await;
+    let bad = queued([network.store.submit(keep())]).await;
+    let after = queued([network.store.submit(network.deposit(Alpha, &btc(), 2))]).await;
+    books.unlock().await;
+    let (before, (bad, after)) = join(join_all(before), join(join_all(bad), join_all(after))).await;
+    assert!(
+        matches!(bad[..], [Err(SubmitError::Unavailable)]),
+        "{bad:?}"
+    );
+    assert!(before.iter().chain(&after).all(Result::is_ok));
+    assert_eq!(network.balance(&Alpha.go(&btc())).await.available, 3);
+    network.is_sound().await;
 }
 
 async fn a_chain_of_events_fits_into_one_batch(database: TestDatabase) {

@@ -1,5 +1,7 @@
 //! How a store ends, and what the next one finds.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 use store::{Opening, Store, SubmitError};
 use testkit::TestDatabase;
@@ -9,6 +11,7 @@ use crate::fixture::{ALL, Alpha, Network, btc, location, open, queued, scripted}
 on_both! {
     closing_drains_what_is_queued
     closing_waits_for_all_handles
+    closing_again_after_giving_up_waits_all_the_same
     what_was_closed_opens_again_with_everything_in_it
     a_store_whose_thread_has_died_takes_no_more
     a_missing_database_is_made_only_when_asked
@@ -67,6 +70,21 @@ async fn closing_waits_for_all_handles(database: TestDatabase) {
     assert_eq!(store.deposits(None, ALL).await.expect("a list").len(), 50);
 }
 
+async fn closing_again_after_giving_up_waits_all_the_same(database: TestDatabase) {
+    let network = Network::ready(database).await;
+    let other = network.store.clone();
+    let Network {
+        store,
+        clock,
+        database,
+        ..
+    } = network;
+    drop(queued([store.close()]).await);
+    other.close().await;
+    // The lock of the file is free.
+    open(&database.url, &clock).await.close().await;
+}
+
 async fn what_was_closed_opens_again_with_everything_in_it(database: TestDatabase) {
     let network = Network::ready(database).await;
     network.done(network.deposit(Alpha, &btc(), 5)).await;
@@ -91,24 +109,21 @@ async fn what_was_closed_opens_again_with_everything_in_it(database: TestDatabas
     network.is_sound().await;
 }
 
-/// Keys are told outside of the decision, where nothing can be caught without risk.
-struct Dying;
-
-impl rules::Command for Dying {
-    type Outcome = ();
-
-    fn keys(&self) -> rules::Keys {
-        panic!("a defect, as this test wants it")
-    }
-
-    fn decide(&self, _: &mut rules::Draft<'_>, _: ledger::Timestamp) -> Result<(), rules::Refusal> {
-        Ok(())
-    }
-}
-
 async fn a_store_whose_thread_has_died_takes_no_more(database: TestDatabase) {
     let network = Network::ready(database).await;
-    let answer = network.store.submit(Dying).await;
+    let Network {
+        store,
+        clock,
+        database,
+        ..
+    } = network;
+    store.close().await;
+    // Of what a command does nothing can kill the thread; what the store was given can.
+    let deadly = Arc::new(|| panic!("a defect, as this test wants it"));
+    let opened = Store::open(&location(&database.url), Opening::default(), deadly).await;
+    let network = Network::reopened(opened.expect("an open store"), clock, database);
+    let alive = scripted(rules::Keys::default(), |_| Ok(()));
+    let answer = network.store.submit(alive).await;
     assert!(
         matches!(answer, Err(SubmitError::OutcomeUnknown)),
         "{answer:?}"

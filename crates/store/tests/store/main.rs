@@ -8,17 +8,15 @@ mod fixture;
 
 /// Runs every function on a network of its own, on each database.
 macro_rules! on_both {
-    ($($(#[$attribute:meta])* $name:ident)*) => {
+    ($($name:ident)*) => {
         mod on_sqlite {
-            $($(#[$attribute])*
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 Box::pin(super::$name(testkit::sqlite::fresh_file())).await;
             })*
         }
         mod on_postgres {
-            $($(#[$attribute])*
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 Box::pin(super::$name(testkit::postgres::fresh_database().await)).await;
             })*
@@ -29,7 +27,6 @@ macro_rules! on_both {
 mod batches;
 mod chain;
 mod closing;
-mod known_bugs;
 mod lists;
 mod losses;
 mod outbox;

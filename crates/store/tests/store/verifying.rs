@@ -3,17 +3,20 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ledger::{Hold, HoldId, HoldPurpose};
 use rules::allocate::Reserve;
+use rules::{Draft, Keys};
 use store::Report;
 use testkit::TestDatabase;
 
 use crate::books::Books;
-use crate::fixture::{Alpha, Exchange, Link, Network, btc};
+use crate::fixture::{Alpha, Exchange, Link, Network, amount, btc, identifier, scripted};
 
 on_both! {
     sound_books_are_found_sound
     an_empty_database_is_sound
     it_runs_beside_a_store_under_load
+    large_books_of_a_store_under_load
     an_altered_posting
     a_redirected_posting
     a_removed_posting
@@ -34,6 +37,21 @@ on_both! {
     a_head_set_back
     a_removed_hold
     a_reopened_hold
+    an_entry_beyond_the_head
+    a_posting_beyond_the_head
+    an_entry_before_the_first
+    evidence_beyond_the_head
+    a_head_out_of_reach
+    a_head_set_back_over_what_moved_no_money
+    evidence_that_names_another_enterprise
+    evidence_that_came_at_another_time
+    evidence_that_is_said_to_be_sealed
+    an_entry_that_names_another_commit
+    a_balance_that_names_another_entry
+    a_posting_that_cannot_be_read
+    other_rows_that_cannot_be_read
+    values_that_are_none
+    a_chain_without_a_head
 }
 
 const LINK: Link = Link(Alpha, Exchange);
@@ -363,4 +381,243 @@ async fn a_reopened_hold(database: TestDatabase) {
         .await;
     case.is_faulty("holds 20 but its open holds add up to 50")
         .await;
+}
+
+async fn an_entry_beyond_the_head(database: TestDatabase) {
+    let case = case(database).await;
+    let id = case.books.uuid(identifier(30, 1));
+    let sql = format!(
+        "INSERT INTO journal (number, commit_sequence, id, cause, subject, at)
+            VALUES (5, 1, {id}, 'deposit', {id}, 0)"
+    );
+    case.books.change(&sql).await;
+    case.is_faulty("entry 5").await;
+}
+
+async fn a_posting_beyond_the_head(database: TestDatabase) {
+    let case = case(database).await;
+    let sql = "INSERT INTO postings SELECT 7, position, currency, amount, from_kind, from_owner,
+        from_bucket, to_kind, to_owner, to_bucket FROM postings WHERE entry = 1";
+    case.books.change(sql).await;
+    case.is_faulty(
+        "rows of postings that no commit up to the head took in: 1, the first of entry 7",
+    )
+    .await;
+}
+
+async fn an_entry_before_the_first(database: TestDatabase) {
+    let case = case(database).await;
+    let id = case.books.uuid(identifier(30, 1));
+    let sql = format!(
+        "INSERT INTO journal (number, commit_sequence, id, cause, subject, at)
+            VALUES (0, 1, {id}, 'deposit', {id}, 0)"
+    );
+    case.books.change(&sql).await;
+    case.is_faulty("entry 0").await;
+}
+
+async fn evidence_beyond_the_head(database: TestDatabase) {
+    let case = case(database).await;
+    let commit = case.commit_of(4).await;
+    let id = case.books.uuid(case.open.signed.request.id);
+    let sql = format!("UPDATE signed_requests SET commit_sequence = 1000 WHERE id = {id}");
+    case.books.change(&sql).await;
+    case.is_faulty("the first of commit 1000").await;
+    case.has_changed(commit).await;
+}
+
+/// No number that was tampered with keeps a verification busy for ever.
+async fn a_head_out_of_reach(database: TestDatabase) {
+    let case = case(database).await;
+    let commits = case.books.commits().await;
+    let sql = format!(
+        "UPDATE chain_heads SET sequence = {0}, last_entry = {0}",
+        i64::MAX
+    );
+    case.books.change(&sql).await;
+    let sql = format!(
+        "UPDATE chain SET last_entry = {} WHERE sequence = {commits}",
+        i64::MAX
+    );
+    case.books.change(&sql).await;
+    case.has_changed(commits).await;
+    case.is_faulty(&format!(
+        "entries 5 to {} are missing from the journal",
+        i64::MAX
+    ))
+    .await;
+    let gap = format!("commits {} to {} are missing", commits + 1, i64::MAX);
+    case.is_faulty(&gap).await;
+    let sql = format!(
+        "UPDATE chain SET sequence = {} WHERE sequence = {commits}",
+        i64::MAX
+    );
+    case.books.change(&sql).await;
+    case.is_faulty(&format!(
+        "commits {commits} to {} are missing",
+        i64::MAX - 1
+    ))
+    .await;
+}
+
+async fn a_head_set_back_over_what_moved_no_money(database: TestDatabase) {
+    let case = case(database).await;
+    case.network
+        .done(
+            case.network
+                .put_currency("ofcdoge".parse().expect("a ticker")),
+        )
+        .await;
+    let commit = case.books.commits().await;
+    let sql = format!(
+        "UPDATE chain_heads SET sequence = {commit} - 1,
+            hash = (SELECT previous_hash FROM chain WHERE sequence = {commit})"
+    );
+    case.books.change(&sql).await;
+    case.is_faulty(&format!("commit {commit}")).await;
+}
+
+async fn evidence_that_names_another_enterprise(database: TestDatabase) {
+    let case = case(database).await;
+    let id = case.books.uuid(case.open.signed.request.id);
+    let sql = format!("UPDATE signed_requests SET enterprise_id = 'beta' WHERE id = {id}");
+    case.books.change(&sql).await;
+    case.has_changed(case.commit_of(4).await).await;
+}
+
+async fn evidence_that_came_at_another_time(database: TestDatabase) {
+    let case = case(database).await;
+    let id = case.books.uuid(case.open.signed.request.id);
+    let sql = format!("UPDATE signed_requests SET received_at = received_at + 1 WHERE id = {id}");
+    case.books.change(&sql).await;
+    case.has_changed(case.commit_of(4).await).await;
+}
+
+async fn evidence_that_is_said_to_be_sealed(database: TestDatabase) {
+    let case = case(database).await;
+    let (id, sealed) = (
+        case.books.uuid(case.open.signed.request.id),
+        case.books.boolean(true),
+    );
+    let sql = format!("UPDATE signed_requests SET sealed = {sealed} WHERE id = {id}");
+    case.books.change(&sql).await;
+    case.has_changed(case.commit_of(4).await).await;
+}
+
+async fn an_entry_that_names_another_commit(database: TestDatabase) {
+    let case = case(database).await;
+    let commit = case.commit_of(3).await;
+    case.books
+        .change("UPDATE journal SET commit_sequence = 1 WHERE number = 3")
+        .await;
+    case.is_faulty(&format!(
+        "entry 3 names commit 1, but commit {commit} took it in"
+    ))
+    .await;
+}
+
+async fn a_balance_that_names_another_entry(database: TestDatabase) {
+    let case = case(database).await;
+    case.books
+        .change("UPDATE balances SET entry = 2 WHERE owner_kind = 1")
+        .await;
+    let fault = format!(
+        "{} is stored as moved last by entry 2, the journal says 4",
+        go()
+    );
+    let report = case.is_faulty(&fault).await;
+    assert_eq!(report.faults.len(), 1, "{:?}", report.faults);
+}
+
+async fn a_posting_that_cannot_be_read(database: TestDatabase) {
+    let case = case(database).await;
+    case.books
+        .change("UPDATE postings SET to_kind = 9 WHERE entry = 1")
+        .await;
+    case.is_faulty("postings (entry 1, position 0) cannot be read")
+        .await;
+    case.has_changed(case.commit_of(1).await).await;
+}
+
+async fn other_rows_that_cannot_be_read(database: TestDatabase) {
+    let case = case(database).await;
+    let books = &case.books;
+    let request = case.open.signed.request.id;
+    let id = books.uuid(request);
+    let sql = format!("UPDATE signed_requests SET enterprise_id = '' WHERE id = {id}");
+    books.change(&sql).await;
+    books
+        .change("UPDATE balances SET currency = '?' WHERE owner_kind = 1")
+        .await;
+    let sql = format!(
+        "UPDATE holds SET purpose = '?' WHERE id = {}",
+        books.uuid(case.open.id.0)
+    );
+    books.change(&sql).await;
+    case.is_faulty(&format!("signed_requests (id {request}) cannot be read"))
+        .await;
+    let owner = Alpha.go_account().0;
+    case.is_faulty(&format!(
+        "balances (owner_kind 1, owner {owner}, currency ?) cannot be read"
+    ))
+    .await;
+    case.is_faulty(&format!("holds (id {}) cannot be read", case.open.id.0))
+        .await;
+    case.has_changed(case.commit_of(4).await).await;
+}
+
+/// What the database itself lets through, though it is no value of its kind.
+async fn values_that_are_none(database: TestDatabase) {
+    let case = case(database).await;
+    let sql = match case.books {
+        Books::Sqlite(_) => "UPDATE journal SET cause = CAST(x'ff' AS TEXT) WHERE number = 2",
+        Books::Postgres(_) => "UPDATE postings SET amount = 'NaN' WHERE entry = 2",
+    };
+    case.books.change(sql).await;
+    let fault = match case.books {
+        Books::Sqlite(_) => "journal (number 2) cannot be read",
+        Books::Postgres(_) => "postings (entry 2, position 0) cannot be read",
+    };
+    case.is_faulty(fault).await;
+    case.has_changed(case.commit_of(2).await).await;
+}
+
+async fn a_chain_without_a_head(database: TestDatabase) {
+    let case = case(database).await;
+    case.books.change("DELETE FROM chain_heads").await;
+    case.is_faulty("the chain has no head in chain_heads").await;
+}
+
+async fn large_books_of_a_store_under_load(database: TestDatabase) {
+    let network = Arc::new(Network::ready(database).await);
+    let closed_holds = scripted(Keys::default(), |draft: &mut Draft<'_>| {
+        for number in 0..50_000 {
+            draft.put(Hold {
+                id: HoldId(identifier(31, number)),
+                account: Alpha.go(&btc()),
+                amount: amount(1),
+                purpose: HoldPurpose::Allocation,
+                open: false,
+            });
+        }
+        Ok(())
+    });
+    network.done(closed_holds).await;
+    let over = Arc::new(AtomicBool::new(false));
+    let load: Vec<_> = (0..4)
+        .map(|_| {
+            let (network, over) = (Arc::clone(&network), Arc::clone(&over));
+            tokio::spawn(async move {
+                while !over.load(Ordering::SeqCst) {
+                    network.done(network.deposit(Alpha, &btc(), 1)).await;
+                }
+            })
+        })
+        .collect();
+    let report = network.verify().await;
+    over.store(true, Ordering::SeqCst);
+    for task in load {
+        task.await.expect("no panic");
+    }
+    assert_eq!(report.faults, [""; 0]);
 }

@@ -44,7 +44,12 @@ impl<'a> FromSql<'a> for Value {
             Type::INT4 => Self::Int(i32::from_sql(ty, raw)?.into()),
             Type::BYTEA => Self::from(<&[u8]>::from_sql(ty, raw)?),
             Type::UUID => Self::Uuid(Uuid::from_sql(ty, raw)?),
-            Type::NUMERIC => Self::Amount(numeric::decode(raw)?),
+            // What is no amount must not make the rest of the answer unreadable: whoever asks
+            // for an amount there finds this text instead.
+            Type::NUMERIC => match numeric::decode(raw) {
+                Ok(amount) => Self::Amount(amount),
+                Err(error) => Self::Text(error.to_string()),
+            },
             _ => Self::Text(String::from_sql(ty, raw)?),
         })
     }
