@@ -32,10 +32,13 @@ const REMEMBERED_MAX: usize = 10_000;
 /// Answers of the database that are not older than five seconds.
 #[derive(Default)]
 pub(crate) struct Known {
-    principals: Mutex<HashMap<[u8; 32], (Instant, Principal)>>,
-    members: Mutex<HashMap<(UserId, EnterpriseId), (Instant, (Enterprise, Membership))>>,
-    noted: Mutex<HashMap<TokenId, (Instant, ())>>,
+    principals: Dated<[u8; 32], Principal>,
+    members: Dated<(UserId, EnterpriseId), (Enterprise, Membership)>,
+    noted: Dated<TokenId, ()>,
 }
+
+/// Answers with the time at which they were given.
+type Dated<K, V> = Mutex<HashMap<K, (Instant, V)>>;
 
 impl Known {
     /// Forgets everything, because an operator has changed something.
@@ -52,7 +55,7 @@ impl Known {
 }
 
 fn recall<K: Hash + Eq, V: Clone>(
-    known: &Mutex<HashMap<K, (Instant, V)>>,
+    known: &Dated<K, V>,
     key: &K,
     believed_for: Duration,
 ) -> Option<V> {
@@ -61,7 +64,7 @@ fn recall<K: Hash + Eq, V: Clone>(
     (since.elapsed() < believed_for).then(|| value.clone())
 }
 
-fn remember<K: Hash + Eq, V>(known: &Mutex<HashMap<K, (Instant, V)>>, key: K, value: V) {
+fn remember<K: Hash + Eq, V>(known: &Dated<K, V>, key: K, value: V) {
     let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
     if known.len() >= REMEMBERED_MAX {
         known.clear();

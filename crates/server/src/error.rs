@@ -91,10 +91,16 @@ impl From<Failure> for ApiError {
                     Class::Conflict => StatusCode::CONFLICT,
                     Class::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
                 };
+                // Every 400 lists its faults; a rule's concerns the request as a whole.
+                let fault = || FieldError {
+                    field: String::new(),
+                    message: refusal.reason.message.clone(),
+                };
+                let faulty = status == StatusCode::BAD_REQUEST;
                 ApiError {
                     status,
+                    faults: faulty.then(fault).into_iter().collect(),
                     reason: refusal.reason,
-                    faults: Vec::new(),
                     retry_after_s: None,
                     auth_required: false,
                 }

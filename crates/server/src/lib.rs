@@ -14,11 +14,16 @@ mod operator;
 mod projection;
 mod routes;
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{
+    future::{Future, IntoFuture},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::Router;
 use network::Network;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 
 /// How the server treats requests.
 #[derive(Clone, Debug)]
@@ -60,9 +65,31 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let router = router(network.clone(), settings);
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, service)
+    let stopping = Arc::new(Notify::new());
+    let stop = {
+        let stopping = Arc::clone(&stopping);
+        async move {
+            stop.await;
+            stopping.notify_one();
+        }
+    };
+    let serving = axum::serve(listener, service)
         .with_graceful_shutdown(stop)
-        .await;
+        .into_future();
+    // Whoever neither ends a request nor hangs up does not keep the server from stopping: what
+    // was begun goes on all the same, and is waited for below.
+    let patience = settings.request_time_limit + Duration::from_secs(1);
+    let out_of_patience = async {
+        stopping.notified().await;
+        tokio::time::sleep(patience).await;
+    };
+    let served = tokio::select! {
+        served = serving => served,
+        () = out_of_patience => {
+            tracing::warn!("connections that were still open are cut");
+            Ok(())
+        }
+    };
     network.close().await;
     served
 }

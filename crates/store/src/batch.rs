@@ -23,7 +23,7 @@ use std::{
 
 use ledger::{Account, Timestamp};
 use rules::{Command, Decidable, Keys, Refusal, Submission, View};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use crate::{
@@ -148,6 +148,8 @@ pub struct Store {
     queue: mpsc::Sender<Box<dyn Waiting>>,
     reader: Reader,
     clock: Clock,
+    /// Asks the thread that commits to take no more.
+    closing: Arc<Notify>,
     /// Closed once the thread that commits has ended and the database is closed. Nothing is ever
     /// sent.
     stopped: watch::Receiver<()>,
@@ -174,9 +176,11 @@ impl Store {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let (running, stopped) = watch::channel(());
         let runtime = tokio::runtime::Handle::current();
+        let closing = Arc::new(Notify::new());
         let writer = Writer {
             connection,
             clock: Arc::clone(&clock),
+            closing: Arc::clone(&closing),
         };
         std::thread::Builder::new()
             .name("commit".to_owned())
@@ -192,6 +196,7 @@ impl Store {
             queue,
             reader,
             clock,
+            closing,
             stopped,
         })
     }
@@ -227,13 +232,16 @@ impl Store {
         &self.reader
     }
 
-    /// Gives this handle back and waits until all others are gone, what is queued is committed
-    /// and the database is closed. Whoever gives up waiting takes nothing from the others.
+    /// Takes no more commands, from this handle or any other, and waits until those that are
+    /// queued are committed and the database is closed. Whoever gives up waiting takes nothing
+    /// from the others.
     pub async fn close(self) {
         let Store {
-            queue, mut stopped, ..
+            closing,
+            mut stopped,
+            ..
         } = self;
-        drop(queue);
+        closing.notify_one();
         while stopped.changed().await.is_ok() {}
     }
 }
@@ -241,6 +249,7 @@ impl Store {
 struct Writer {
     connection: Connection,
     clock: Clock,
+    closing: Arc<Notify>,
 }
 
 /// What became of one attempt at a batch.
@@ -252,9 +261,18 @@ enum Attempt {
 
 impl Writer {
     async fn run(mut self, mut waiting: mpsc::Receiver<Box<dyn Waiting>>) {
+        let closing = Arc::clone(&self.closing);
         let mut batch = Vec::new();
-        while waiting.recv_many(&mut batch, COMMANDS_MAX).await > 0 {
-            self.serve(&mut batch).await;
+        loop {
+            tokio::select! {
+                biased;
+                taken = waiting.recv_many(&mut batch, COMMANDS_MAX) => match taken {
+                    0 => return,
+                    _ => self.serve(&mut batch).await,
+                },
+                // What is queued is still taken; then the channel ends.
+                () = closing.notified() => waiting.close(),
+            }
         }
     }
 

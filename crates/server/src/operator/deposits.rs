@@ -93,20 +93,31 @@ impl NewMovement {
     ///
     /// # Errors
     /// All faults at once.
-    pub(super) fn read(json: &Json) -> Result<Movement, Vec<Fault>> {
+    pub(super) fn read(json: &Json) -> Result<Self, Vec<Fault>> {
         let body = Reader::new(json)?;
         let go_account_id = input::member(&body, "goAccountId");
         let currency = input::member(&body, "currency");
         let amount = input::member(&body, "amount");
         let external_reference = input::text(&body, "externalReference");
         body.finish(|| {
-            Some(Movement {
+            Some(NewMovement {
                 go_account_id: go_account_id?,
                 currency: currency?,
                 amount: amount?,
                 external_reference: external_reference?,
             })
         })
+    }
+}
+
+impl From<NewMovement> for Movement {
+    fn from(new: NewMovement) -> Self {
+        Movement {
+            go_account_id: new.go_account_id,
+            currency: new.currency,
+            amount: new.amount,
+            external_reference: new.external_reference,
+        }
     }
 }
 
@@ -149,8 +160,9 @@ pub(super) async fn book(
     State(network): State<Network>,
     call: OperatorCall,
 ) -> Answered<DepositResponse> {
-    let movement = NewMovement::read(&call.json()?).map_err(ApiError::invalid)?;
-    let deposit = network.operator(call.user_id).book_deposit(movement).await?;
+    let wanted = NewMovement::read(&call.json()?).map_err(ApiError::invalid)?;
+    let operator = network.operator(call.user_id);
+    let deposit = operator.book_deposit(wanted.into()).await?;
     ok(DepositResponse {
         deposit: deposit.into(),
     })

@@ -112,9 +112,9 @@ pub(super) async fn request(
     State(network): State<Network>,
     call: OperatorCall,
 ) -> Answered<WithdrawalResponse> {
-    let movement = NewMovement::read(&call.json()?).map_err(ApiError::invalid)?;
+    let wanted = NewMovement::read(&call.json()?).map_err(ApiError::invalid)?;
     let operator = network.operator(call.user_id);
-    let withdrawal = operator.request_withdrawal(movement).await?;
+    let withdrawal = operator.request_withdrawal(wanted.into()).await?;
     ok(WithdrawalResponse {
         withdrawal: withdrawal.into(),
     })

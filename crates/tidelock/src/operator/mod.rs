@@ -1,0 +1,195 @@
+//! `tidelock operator`: the operator API as commands, one module per noun. A command becomes one
+//! request, and its answer is printed as JSON; nothing is decided here. [`apply`] is the exception:
+//! it makes many requests out of a network that is described in a file.
+
+pub(crate) mod apply;
+mod currency;
+mod deposit;
+mod enterprise;
+mod go_account;
+mod hold;
+mod key;
+mod member;
+mod network_file;
+mod partner;
+mod partner_configuration;
+mod request;
+mod token;
+mod user;
+mod withdrawal;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+
+use apply::{NetworkFile, apply};
+use request::{Paging, Request, listed};
+
+/// Acts as operator of a running network. Lists are told one page at a time.
+#[derive(Args)]
+pub(crate) struct OperatorCommand {
+    /// Where the network answers
+    #[arg(
+        long,
+        global = true,
+        env = "TIDELOCK_URL",
+        default_value = "http://127.0.0.1:7311"
+    )]
+    url: String,
+
+    /// An operator's access token; the environment keeps it out of the list of processes
+    #[arg(
+        long,
+        global = true,
+        env = "TIDELOCK_OPERATOR_TOKEN",
+        hide_env_values = true
+    )]
+    token: Option<String>,
+
+    #[command(subcommand)]
+    noun: Noun,
+}
+
+#[derive(Subcommand)]
+enum Noun {
+    /// Enterprises and their licences
+    #[command(subcommand)]
+    Enterprise(enterprise::Verb),
+    /// Accounts in custody
+    #[command(subcommand)]
+    GoAccount(go_account::Verb),
+    /// Keys that sign for Go Accounts
+    #[command(subcommand)]
+    Key(key::Verb),
+    /// People and machines
+    #[command(subcommand)]
+    User(user::Verb),
+    /// Places of users in enterprises
+    #[command(subcommand)]
+    Member(member::Verb),
+    /// Access tokens
+    #[command(subcommand)]
+    Token(token::Verb),
+    /// Currencies of the network
+    #[command(subcommand)]
+    Currency(currency::Verb),
+    /// What was agreed with partners
+    #[command(subcommand)]
+    PartnerConfiguration(partner_configuration::Verb),
+    /// Partners that have joined
+    #[command(subcommand)]
+    Partner(partner::Verb),
+    /// Money that custody has received
+    #[command(subcommand)]
+    Deposit(deposit::Verb),
+    /// Money that leaves custody: asked for, then paid or cancelled
+    #[command(subcommand)]
+    Withdrawal(withdrawal::Verb),
+    /// Allocations and deallocations that wait for a partner
+    #[command(subcommand)]
+    Hold(hold::Verb),
+    /// What operators did
+    #[command(subcommand)]
+    Act(ActVerb),
+    /// Make the network be as a file describes it; applying it again changes nothing
+    Apply {
+        /// The description, in TOML
+        file: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum ActVerb {
+    /// The newest first
+    List(Paging),
+}
+
+impl OperatorCommand {
+    /// Does what was asked for and prints what came of it.
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let token = self
+            .token
+            .context("an operator's token is needed: set TIDELOCK_OPERATOR_TOKEN")?;
+        let client = client::OperatorClient::new(&self.url, &token)?;
+        let request = match self.noun {
+            Noun::Enterprise(verb) => verb.request(),
+            Noun::GoAccount(verb) => verb.request(),
+            Noun::Key(verb) => verb.request(),
+            Noun::User(verb) => verb.request(),
+            Noun::Member(verb) => verb.request(),
+            Noun::Token(verb) => verb.request(),
+            Noun::Currency(verb) => verb.request(),
+            Noun::PartnerConfiguration(verb) => verb.request()?,
+            Noun::Partner(verb) => verb.request(),
+            Noun::Deposit(verb) => verb.request(),
+            Noun::Withdrawal(verb) => verb.request(),
+            Noun::Hold(verb) => verb.request(),
+            Noun::Act(ActVerb::List(paging)) => Request::Get(listed("acts", &paging, &[])),
+            Noun::Apply { file } => {
+                let file = NetworkFile::read(&file)?;
+                for line in apply(&client, &file).await? {
+                    println!("{line}");
+                }
+                return Ok(());
+            }
+        };
+        let answer = match request {
+            Request::Get(path) => client.get(&path).await?,
+            Request::Put(path, body) => client.put(&path, &body).await?,
+            Request::Post(path, body) => client.post(&path, &body).await?,
+            Request::Delete(path) => request::delete(&self.url, &token, &path).await?,
+        };
+        println!("{}", serde_json::to_string_pretty(&answer)?);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct CommandLine {
+        #[command(flatten)]
+        operator: OperatorCommand,
+    }
+
+    fn request(words: &[&str]) -> Request {
+        let all = ["tidelock"].iter().chain(words);
+        match CommandLine::try_parse_from(all).unwrap().operator.noun {
+            Noun::Enterprise(verb) => verb.request(),
+            Noun::Token(verb) => verb.request(),
+            Noun::Partner(verb) => verb.request(),
+            Noun::Deposit(verb) => verb.request(),
+            _ => panic!("the test does not know this noun"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_become_requests() {
+        let words = "enterprise put northwind --name N --trust-org T --licensed false";
+        let words: Vec<&str> = words.split(' ').collect();
+        let body = serde_json::json!({"name": "N", "trustOrg": "T", "licensed": false});
+        let put = Request::Put("/enterprises/northwind".to_owned(), body);
+        assert_eq!(request(&words), put);
+
+        let listed = request(&["deposit", "list", "--go-account", "a b", "--page-size", "5"]);
+        let path = "/deposits?goAccountId=a+b&pageSize=5";
+        assert_eq!(listed, Request::Get(path.to_owned()));
+
+        let revoked = request(&["token", "revoke", "a/b"]);
+        assert_eq!(revoked, Request::Delete("/tokens/a%2Fb".to_owned()));
+
+        let updated = request(&["partner", "update", "p", "--active", "false"]);
+        let body = serde_json::json!({"active": false, "stable": null});
+        assert_eq!(updated, Request::Put("/partners/p".to_owned(), body));
+    }
+}
