@@ -10,7 +10,7 @@ use partner::{Endpoint, ReserveAnswer, StatusAnswer};
 use rules::{
     AllocationId, ClientId, ConnectionId, EnterpriseId, Reason,
     allocate::{
-        Awaited, Conclude, PartnerAnswer, Reserve, Route, Unanswered, Verdict,
+        Awaited, Conclude, PartnerAnswer, Placed, Reserve, Route, Unanswered, Verdict,
         may_release_unanswered,
     },
     record::{Allocation, AllocationKind, AllocationState, Answering, Connection},
@@ -119,6 +119,12 @@ impl Network {
                 lease_ms: self.settings().lease_ms(),
             })
             .await?;
+        let followed = self.follow(placed).await;
+        followed.map_err(Failure::after_commit)
+    }
+
+    /// What a request does once its record is there.
+    async fn follow(&self, placed: Placed) -> Result<Allocation, Failure> {
         let record = placed.allocation;
         let AllocationState::Reserved { retriable, .. } = record.state else {
             return Ok(record);

@@ -124,16 +124,11 @@ impl Caller {
     /// A refusal that names what is missing.
     pub fn require(&self, scopes: &[Scope]) -> Result<(), Failure> {
         let missing = scopes.iter().filter(|scope| !self.scopes.contains(scope));
-        let missing: Vec<&str> = missing.map(|scope| scope.as_str()).collect();
-        if missing.is_empty() {
-            return Ok(());
+        let missing: Vec<Scope> = missing.copied().collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(scope_missing(&missing)),
         }
-        Err(Refusal::new(
-            Class::NotPermitted,
-            "scope_missing",
-            format!("the access token lacks the scope {}", missing.join(" and ")),
-        )
-        .into())
     }
 
     /// Whether the enterprise has its licence.
@@ -152,6 +147,16 @@ impl Caller {
         )
         .into())
     }
+}
+
+fn scope_missing(missing: &[Scope]) -> Failure {
+    let missing: Vec<&str> = missing.iter().map(|scope| scope.as_str()).collect();
+    Refusal::new(
+        Class::NotPermitted,
+        "scope_missing",
+        format!("the access token lacks the scope {}", missing.join(" and ")),
+    )
+    .into()
 }
 
 fn no_such_token() -> Failure {
@@ -173,11 +178,13 @@ impl Network {
         bearer: &str,
         from: Option<IpAddr>,
     ) -> Result<Authentic, Failure> {
-        let mut presented = Presented::Token;
-        let mut hash = token_hash(bearer);
-        if bearer.len() == 64 && hex::decode_to_slice(bearer, &mut hash).is_ok() {
-            presented = Presented::Hash;
-        }
+        // Decoded into a place of its own: what a failed decoding leaves behind is the caller's
+        // choice, and must never be looked up as if it were the hash of something.
+        let mut given = [0; 32];
+        let (presented, hash) = match hex::decode_to_slice(bearer, &mut given) {
+            Ok(()) => (Presented::Hash, given),
+            Err(_) => (Presented::Token, token_hash(bearer)),
+        };
         let principal = self.principal(hash).await?.ok_or_else(no_such_token)?;
         let token = &principal.token;
         let now = self.store().now();
@@ -197,7 +204,10 @@ impl Network {
             (TokenSecret::V2x { .. }, Presented::Token) if is_v2x(bearer) => {
                 Some(Zeroizing::new(bearer.to_owned()))
             }
-            (TokenSecret::V2x { sealed }, _) => Some(self.open_token(token.id, sealed)?),
+            (TokenSecret::V2x { .. }, Presented::Token) => return Err(no_such_token()),
+            (TokenSecret::V2x { sealed }, Presented::Hash) => {
+                Some(self.open_token(token.id, sealed)?)
+            }
         };
         self.note_use(token.id);
         Ok(Authentic {
@@ -293,7 +303,10 @@ impl Network {
         authentic: &Authentic,
         changes: bool,
     ) -> Result<UserId, Failure> {
-        let user = &authentic.principal.user;
+        let Principal { token, user } = &authentic.principal;
+        if !token.scopes.contains(&Scope::Installation) {
+            return Err(scope_missing(&[Scope::Installation]));
+        }
         match user.role {
             Some(InstallationRole::Operator) => Ok(user.id),
             Some(InstallationRole::Auditor) if !changes => Ok(user.id),
@@ -315,6 +328,8 @@ pub(crate) fn token_purpose(id: TokenId) -> String {
 /// Whether an address is within one of the networks, if any are named. An address that is not
 /// known is in none.
 fn is_allowed_from(networks: &[String], from: Option<IpAddr>) -> bool {
+    // A listener for both families shows IPv4 peers as mapped IPv6 addresses.
+    let from = from.map(|from| from.to_canonical());
     networks.is_empty()
         || networks.iter().any(|network| {
             let network: Option<ipnet::IpNet> = network.parse().ok();

@@ -6,7 +6,7 @@ use partner::{ConnectAnswer, Endpoint};
 use rules::{
     Class, ConnectionId, PartnerId, Reason, Refusal,
     connect::{
-        AnswerConnection, ConnectionVerdict, OpenConnection, UpdateConnection, check_partner_takes,
+        AnswerConnection, ConnectionVerdict, OpenConnection, Opened, UpdateConnection, check_partner_takes,
     },
     deliver::Undelivered,
     record::{Connection, ConnectionState, KeySchema, MessageCall},
@@ -98,6 +98,19 @@ impl Network {
                 lease_ms: self.settings().lease_ms(),
             })
             .await?;
+        let followed = self.follow_opening(opened).await;
+        let connection = followed.map_err(Failure::after_commit)?;
+        match &connection.state {
+            ConnectionState::Rejected { reason } => Err(Failure::Refused(Refusal {
+                class: Class::Unprocessable,
+                reason: reason.clone(),
+            })),
+            _ => Ok(connection),
+        }
+    }
+
+    /// What a request does once its connection is there.
+    async fn follow_opening(&self, opened: Opened) -> Result<Connection, Failure> {
         let mut connection = opened.connection;
         if opened.fresh {
             connection = self.ask_for_connection(connection).await?;
@@ -107,13 +120,7 @@ impl Network {
                 None => self.wait_for_connection(connection).await?,
             };
         }
-        match &connection.state {
-            ConnectionState::Rejected { reason } => Err(Failure::Refused(Refusal {
-                class: Class::Unprocessable,
-                reason: reason.clone(),
-            })),
-            _ => Ok(connection),
-        }
+        Ok(connection)
     }
 
     /// Whether a partner would be asked for a connection with this key, for the signing helpers.

@@ -42,6 +42,15 @@ impl Failure {
         Failure::Internal
     }
 
+    /// The same failure after something was committed: that nothing was done is then no longer
+    /// true.
+    pub(crate) fn after_commit(self) -> Failure {
+        match self {
+            Failure::Busy => Failure::OutcomeUnknown,
+            other => other,
+        }
+    }
+
     pub(crate) fn not_authentic(name: &str, message: &str) -> Failure {
         Failure::Refused(Refusal::new(Class::NotAuthentic, name, message))
     }

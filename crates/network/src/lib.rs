@@ -22,13 +22,19 @@ mod seal;
 mod settle;
 mod signing;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use partner::PartnerCaller;
-use rules::Command;
+use rules::{Command, PartnerId};
 use store::Store;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
 
 pub use allocate::{AllocationRequest, PartnerAnswerRequest};
 pub use authority::{Authentic, Caller, Presented};
@@ -94,6 +100,8 @@ struct Shared {
     /// Wakes the worker when something new is to be said.
     news: Notify,
     calls: Arc<Semaphore>,
+    /// How many calls of the worker each partner has at the moment.
+    calls_by_partner: Mutex<HashMap<PartnerId, usize>>,
 }
 
 impl std::fmt::Debug for Network {
@@ -123,6 +131,7 @@ impl Network {
                 closing: CancellationToken::new(),
                 news: Notify::new(),
                 calls,
+                calls_by_partner: Mutex::default(),
             }),
         };
         network.spawn(outbox::work(network.clone()));
@@ -153,7 +162,7 @@ impl Network {
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.shared.tasks.spawn(task);
+        self.shared.tasks.spawn(task.in_current_span());
     }
 
     /// Runs a use-case to its end, whether or not anybody waits for it.
@@ -161,7 +170,7 @@ impl Network {
         &self,
         use_case: impl Future<Output = Result<T, Failure>> + Send + 'static,
     ) -> Result<T, Failure> {
-        let task = self.shared.tasks.spawn(use_case);
+        let task = self.shared.tasks.spawn(use_case.in_current_span());
         match task.await {
             Ok(answer) => answer,
             Err(panicked) => Err(Failure::internal(&panicked)),

@@ -4,11 +4,11 @@
 //! are due, from this process or any other, with a lease, and works on each until it is said or
 //! postponed. It begins with what earlier processes left: recovery is nothing else.
 
-use std::time::Duration;
+use std::{sync::PoisonError, time::Duration};
 
 use partner::{Ending, TellAnswer};
 use rules::{
-    AllocationId, ConnectionId,
+    AllocationId, ConnectionId, PartnerId,
     deliver::{Delivered, Lease, Undelivered},
     record::{Message, MessageCall},
 };
@@ -19,6 +19,40 @@ use crate::{Failure, Network, allocate::Opening};
 
 /// How many messages the worker takes at a time.
 const TAKEN_AT_ONCE: u32 = 256;
+
+/// How many partners can have all the calls that one partner may have at the same time.
+const PARTNERS_AT_ONCE: usize = 8;
+
+/// One call of the worker to a partner, counted while it lasts.
+struct Busy {
+    network: Network,
+    partner: PartnerId,
+}
+
+impl Busy {
+    fn with(network: &Network, partner: PartnerId) -> Busy {
+        let calls = network.shared.calls_by_partner.lock();
+        let mut calls = calls.unwrap_or_else(PoisonError::into_inner);
+        *calls.entry(partner).or_default() += 1;
+        Busy {
+            network: network.clone(),
+            partner,
+        }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let calls = self.network.shared.calls_by_partner.lock();
+        let mut calls = calls.unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = calls.get_mut(&self.partner) {
+            *count -= 1;
+            if *count == 0 {
+                calls.remove(&self.partner);
+            }
+        }
+    }
+}
 
 /// Works until the network closes.
 pub(crate) async fn work(network: Network) {
@@ -53,7 +87,8 @@ impl Network {
             return Ok(false);
         }
         let now = self.store().now();
-        let due = self.store().due_messages(now, at_most).await?;
+        let busy = self.busy_partners();
+        let due = self.store().due_messages(now, busy, at_most).await?;
         let full = due.len() == at_most as usize;
         if due.is_empty() {
             return Ok(false);
@@ -70,17 +105,38 @@ impl Network {
                 return Ok(false);
             };
             let network = self.clone();
+            let busy = Busy::with(self, message.partner_id);
             self.spawn(async move {
-                let subject = message.subject;
+                let (subject, call) = (message.subject, message.call);
                 if let Err(failure) = network.say(message).await {
-                    // The lease runs out and the message is due again.
                     tracing::warn!(%subject, %failure, "a message to a partner was not said");
+                    let error = failure.to_string();
+                    if let Some(call) = call {
+                        // If this fails too, the lease runs out and the message is due again.
+                        let undelivered = Undelivered {
+                            subject,
+                            call,
+                            error,
+                        };
+                        let _ = network.submit(undelivered).await;
+                    }
                 }
+                drop(busy);
                 drop(permit);
                 network.shared.news.notify_one();
             });
         }
         Ok(full)
+    }
+
+    /// Partners that get no more calls for now, so that one that does not answer leaves room for
+    /// the others.
+    fn busy_partners(&self) -> Vec<PartnerId> {
+        let at_most = (self.settings().calls_at_once / PARTNERS_AT_ONCE).max(1);
+        let calls = self.shared.calls_by_partner.lock();
+        let calls = calls.unwrap_or_else(PoisonError::into_inner);
+        let busy = calls.iter().filter(|(_, count)| **count >= at_most);
+        busy.map(|(partner, _)| *partner).collect()
     }
 
     /// Says one message. Whoever calls has its lease.

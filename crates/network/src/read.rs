@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ledger::{Balance, Currency, Owner};
 use rules::{
     AllocationId, ClientId, ConnectionId, PartnerId, SettlementId,
-    record::{Allocation, Connection, Participation, Partner, Settlement, Transfer},
+    record::{Allocation, Connection, Participation, Partner, PartnerConfiguration, Settlement, Transfer},
 };
 use store::{
     AllocationFilter, ConnectionFilter, Owned, Page, PartnerFilter, SettlementFilter, Side,
@@ -130,12 +130,11 @@ impl Network {
             filter.trust_org = Some(caller.enterprise.trust_org.clone());
         }
         let partners = self.store().partners(filter, page).await?;
+        let configurations = self.configurations_of(&partners).await?;
         let mut views = Vec::with_capacity(partners.len());
         for partner in partners {
-            let public_key = self
-                .configuration_of(&partner)
-                .await?
-                .and_then(|c| c.public_key);
+            let configuration = configurations.get(&partner.id);
+            let public_key = configuration.and_then(|c| c.public_key.clone());
             views.push(PartnerView {
                 partner,
                 public_key,
@@ -161,10 +160,11 @@ impl Network {
             .store()
             .partners(filter, Page { number: 0, size })
             .await?;
+        let mut configurations = self.configurations_of(&partners).await?;
         let known = self.store().currencies().await?;
         let mut supported = BTreeMap::new();
         for partner in partners {
-            let configuration = self.configuration_of(&partner).await?;
+            let configuration = configurations.remove(&partner.id);
             let currencies = configuration.into_iter().flat_map(|c| c.currencies);
             let list = currencies
                 .filter_map(|currency| {
@@ -259,6 +259,25 @@ impl Network {
             terms.insert(partner.id, PartnerTerms::new(configuration, &currencies));
         }
         Ok(terms)
+    }
+
+    /// The configurations of partners, with one read for all of them.
+    async fn configurations_of(
+        &self,
+        partners: &[Partner],
+    ) -> Result<BTreeMap<PartnerId, PartnerConfiguration>, Failure> {
+        let mut known: BTreeMap<_, _> = BTreeMap::new();
+        for configuration in self.store().configurations().await? {
+            let enterprise = configuration.enterprise_id.clone();
+            let institution = configuration.institution_identifier.clone();
+            known.insert((enterprise, institution), configuration);
+        }
+        let of_partner = |partner: &Partner| {
+            let enterprise = partner.enterprise_id.clone();
+            let key = (enterprise, partner.institution_identifier.clone());
+            Some((partner.id, known.get(&key)?.clone()))
+        };
+        Ok(partners.iter().filter_map(of_partner).collect())
     }
 
     async fn own_partners(&self, caller: &Caller) -> Result<Vec<Partner>, Failure> {

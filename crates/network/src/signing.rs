@@ -59,7 +59,11 @@ impl Network {
             PublicKey::from_bytes(&key.public_key)
                 .is_ok_and(|public_key| signature.verifies(&text.payload, &public_key))
         };
-        let key = keys.iter().find(made).ok_or_else(|| {
+        // A key that was revoked and added again counts: the revoked record comes last.
+        let (revoked, counting): (Vec<_>, Vec<_>) =
+            keys.iter().partition(|key| key.revoked_at.is_some());
+        let key = counting.into_iter().chain(revoked).find(made);
+        let key = key.ok_or_else(|| {
             Failure::not_authentic(
                 "signature_not_verified",
                 "the signature was not made over this payload by a key of the enterprise's Go Account",

@@ -7,6 +7,10 @@ use wire::partner_call::{
     MovementResponse, MovementStatus, StatusResponse, Subject,
 };
 
+/// The longest name of a partner's, in bytes: as long as it may be when the partner tells it
+/// itself.
+const NAME_MAX: usize = wire::api::bounds::TEXT_BYTES_MAX;
+
 /// The most characters of a partner's text that are kept.
 const TEXT_MAX: usize = 500;
 
@@ -163,10 +167,10 @@ fn connected(
     if let Some(reason) = said(response.reject_reason) {
         return Err(No::Rejected(reason));
     }
-    let missing = |name| No::unknown(format!("answered 200 without {name}"));
+    let missing = |name| No::unknown(format!("answered 200 without a usable {name}"));
     Ok((
-        said(response.partners_connection_id).ok_or_else(|| missing("partnersConnectionId"))?,
-        said(response.partners_client_id).ok_or_else(|| missing("partnersClientId"))?,
+        named(response.partners_connection_id).ok_or_else(|| missing("partnersConnectionId"))?,
+        named(response.partners_client_id).ok_or_else(|| missing("partnersClientId"))?,
     ))
 }
 
@@ -178,7 +182,7 @@ pub(crate) fn read_reserve(
         check_movement(request, &response)?;
         match said(response.reject_reason) {
             Some(reason) => Err(No::Rejected(reason)),
-            None => Ok(said(match request.subject.kind() {
+            None => Ok(named(match request.subject.kind() {
                 MovementKind::Allocation => response.partners_allocation_id,
                 MovementKind::Deallocation => response.partners_deallocation_id,
             })),
@@ -236,7 +240,7 @@ pub(crate) fn read_status(request: &MovementRequest, reply: Result<Reply, String
         Ok(response) => match response.status {
             MovementStatus::Pending => StatusAnswer::Pending,
             MovementStatus::Reserved => StatusAnswer::Reserved {
-                partner_external_id: said(match request.subject.kind() {
+                partner_external_id: named(match request.subject.kind() {
                     MovementKind::Allocation => response.partners_allocation_id,
                     MovementKind::Deallocation => response.partners_deallocation_id,
                 }),
@@ -357,6 +361,12 @@ fn same(echoes: &[(&str, bool)]) -> Result<(), No> {
 /// A text that says something.
 fn said(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.trim().is_empty())
+}
+
+/// A partner's name for something of ours, if it is one that can be kept and told again: not
+/// empty, not too long, without control characters.
+fn named(name: Option<String>) -> Option<String> {
+    said(name).filter(|name| name.len() <= NAME_MAX && !name.chars().any(char::is_control))
 }
 
 /// A partner's text as it is shown to people: bounded, and without control characters.

@@ -5,6 +5,7 @@
 //! Here nothing is decided and nothing is stored; here alone refusals become statuses.
 
 mod answer;
+mod connections;
 mod context;
 mod error;
 mod gate;
@@ -14,16 +15,11 @@ mod operator;
 mod projection;
 mod routes;
 
-use std::{
-    future::{Future, IntoFuture},
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, time::Duration};
 
 use axum::Router;
 use network::Network;
-use tokio::{net::TcpListener, sync::Notify};
+use tokio::net::TcpListener;
 
 /// How the server treats requests.
 #[derive(Clone, Debug)]
@@ -53,43 +49,14 @@ pub fn router(network: Network, settings: &Settings) -> Router {
 }
 
 /// Serves until `stop` resolves, then finishes what is in flight and closes the network.
-///
-/// # Errors
-///
-/// The listener's, if it fails.
 pub async fn serve(
     listener: TcpListener,
     network: Network,
     settings: &Settings,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+    stop: impl Future<Output = ()>,
+) {
     let router = router(network.clone(), settings);
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let stopping = Arc::new(Notify::new());
-    let stop = {
-        let stopping = Arc::clone(&stopping);
-        async move {
-            stop.await;
-            stopping.notify_one();
-        }
-    };
-    let serving = axum::serve(listener, service)
-        .with_graceful_shutdown(stop)
-        .into_future();
-    // Whoever neither ends a request nor hangs up does not keep the server from stopping: what
-    // was begun goes on all the same, and is waited for below.
     let patience = settings.request_time_limit + Duration::from_secs(1);
-    let out_of_patience = async {
-        stopping.notified().await;
-        tokio::time::sleep(patience).await;
-    };
-    let served = tokio::select! {
-        served = serving => served,
-        () = out_of_patience => {
-            tracing::warn!("connections that were still open are cut");
-            Ok(())
-        }
-    };
+    connections::serve(listener, router, patience, stop).await;
     network.close().await;
-    served
 }

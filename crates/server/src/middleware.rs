@@ -13,6 +13,7 @@ use axum::{
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
+use tracing::Instrument;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 use wire::request_hmac::response_hmac;
 
@@ -54,7 +55,10 @@ async fn name_and_log(request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let mut response = Arc::clone(&context).scope(next.run(request)).await;
+    // Whatever is logged on the way bears the name of the request, use-cases of their own included.
+    let span = tracing::info_span!("request", request_id = context.id);
+    let running = next.run(request).instrument(span);
+    let mut response = Arc::clone(&context).scope(running).await;
     if let Ok(id) = HeaderValue::from_str(&context.id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }

@@ -17,7 +17,10 @@
 use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -148,6 +151,8 @@ pub struct Store {
     queue: mpsc::Sender<Box<dyn Waiting>>,
     reader: Reader,
     clock: Clock,
+    /// The latest business time that this process has seen.
+    committed_us: Arc<AtomicI64>,
     /// Asks the thread that commits to take no more.
     closing: Arc<Notify>,
     /// Closed once the thread that commits has ended and the database is closed. Nothing is ever
@@ -177,9 +182,11 @@ impl Store {
         let (running, stopped) = watch::channel(());
         let runtime = tokio::runtime::Handle::current();
         let closing = Arc::new(Notify::new());
+        let committed_us = Arc::new(AtomicI64::new(0));
         let writer = Writer {
             connection,
             clock: Arc::clone(&clock),
+            committed_us: Arc::clone(&committed_us),
             closing: Arc::clone(&closing),
         };
         std::thread::Builder::new()
@@ -196,6 +203,7 @@ impl Store {
             queue,
             reader,
             clock,
+            committed_us,
             closing,
             stopped,
         })
@@ -218,9 +226,11 @@ impl Store {
         answer.await.unwrap_or(Err(SubmitError::OutcomeUnknown))
     }
 
-    /// The time of the process clock, for questions that no command asks.
+    /// Business time, for questions that no command asks: that of the process clock, or of the last
+    /// commit this process knows of, if that is later.
     pub fn now(&self) -> Timestamp {
-        (self.clock)()
+        let committed = Timestamp(self.committed_us.load(Ordering::Relaxed));
+        (self.clock)().max(committed)
     }
 
     /// Whether the thread that commits is alive.
@@ -249,6 +259,7 @@ impl Store {
 struct Writer {
     connection: Connection,
     clock: Clock,
+    committed_us: Arc<AtomicI64>,
     closing: Arc<Notify>,
 }
 
@@ -335,6 +346,7 @@ impl Writer {
             }
         };
         let now = (self.clock)().max(Timestamp(head.time_us));
+        self.committed_us.fetch_max(now.0, Ordering::Relaxed);
         for waiter in batch.iter_mut() {
             // A command that reads what it did not declare panics before it changed anything,
             // and has no answer then.

@@ -596,7 +596,9 @@ impl Store {
                 filter.destination_go_account_ids,
             );
         let of_settlement = |condition: &str| {
-            format!("settlement_id IN (SELECT id FROM settlements WHERE {condition})")
+            format!(
+                "EXISTS (SELECT 1 FROM settlements s WHERE s.id = settlement_transfers.settlement_id AND s.{condition})"
+            )
         };
         select = select
             .among_in(&of_settlement("initiated_by IN (*)"), filter.initiated_by)
@@ -616,10 +618,21 @@ impl Store {
         select.order(order).page(page).run(self.reader()).await
     }
 
-    /// What is due to be said to partners, the most urgent first.
-    pub async fn due_messages(&self, now: Timestamp, at_most: u32) -> Listed<Message> {
+    /// What is due to be said to partners, but to `but_of`, the most urgent first.
+    pub async fn due_messages(
+        &self,
+        now: Timestamp,
+        but_of: Vec<PartnerId>,
+        at_most: u32,
+    ) -> Listed<Message> {
+        let but_of: Vec<Uuid> = but_of.into_iter().map(|id| id.0).collect();
+        let but_of = (!but_of.is_empty()).then_some(but_of);
+        // Rows are dated in business time, which another server may have brought ahead of our
+        // clock.
+        let due = "call IS NOT NULL AND (due_at <= ? OR due_at <= (SELECT time_us FROM chain_heads WHERE lane = 0))";
         Select::all()
-            .filter("call IS NOT NULL AND due_at <= ?", vec![Value::from(now.0)])
+            .filter(due, vec![Value::from(now.0)])
+            .among_in("partner_id NOT IN (*)", but_of)
             .order("due_at, subject")
             .page(Page {
                 number: 0,

@@ -2,7 +2,10 @@
 
 use anyhow::{Context, bail};
 use network::{Network, NewToken, Settings, TokenKind};
-use rules::{UserId, record::InstallationRole};
+use rules::{
+    UserId,
+    record::{InstallationRole, Scope},
+};
 use uuid::Uuid;
 
 use crate::installation::Installation;
@@ -28,10 +31,10 @@ impl Init {
 pub(crate) async fn initialise(installation: &Installation) -> anyhow::Result<String> {
     installation.make_keys()?;
     let store = installation.open_store(true).await?;
-    let users = store.users().await.context("the database cannot be read")?;
-    if !users.is_empty() {
+    let tokens = store.access_tokens(None).await;
+    if !tokens.context("the database cannot be read")?.is_empty() {
         store.close().await;
-        bail!("this installation has users already: an operator issues further tokens");
+        bail!("this installation has access tokens already: an operator issues further ones");
     }
     let network = Network::start(
         store,
@@ -54,7 +57,7 @@ async fn first_operator(network: &Network) -> anyhow::Result<String> {
             user_id,
             label: "made by tidelock init".to_owned(),
             kind: TokenKind::Plain,
-            scopes: Vec::new(),
+            scopes: vec![Scope::Installation],
             networks: Vec::new(),
             expires_at: None,
         })

@@ -152,14 +152,16 @@ pub(crate) fn now() -> Timestamp {
     Timestamp(jiff::Timestamp::now().as_microsecond())
 }
 
-/// Writes a file that only its owner may read, and never over another.
+/// Writes a file that only its owner may read: whole or not at all, and never over another.
 fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
-    written.with_context(|| format!("{} cannot be written", path.display()))
+    let folder = path.parent().context("a file is in a folder")?;
+    let write = || -> anyhow::Result<()> {
+        // Temporary files are readable by their owner only, and stay so under their new name.
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path)?;
+        Ok(fs::File::open(folder)?.sync_all()?)
+    };
+    write().with_context(|| format!("{} cannot be written", path.display()))
 }

@@ -24,7 +24,8 @@ pub(crate) struct Serve {
     #[arg(long, default_value_t = 30)]
     request_time_limit: u64,
 
-    /// Seconds for which a server works on a message to a partner before another may take it
+    /// Seconds for which a server works on a message to a partner before another may take it;
+    /// more than twice the longest call to a partner
     #[arg(long, default_value_t = 30)]
     lease: u64,
 
@@ -40,10 +41,11 @@ impl Serve {
             lease: Duration::from_secs(self.lease),
             ..network::Settings::default()
         };
-        let network = start(&self.installation, settings).await?;
+        // First the address: a network that has started takes messages to work on.
         let listener = TcpListener::bind(self.listen)
             .await
             .with_context(|| format!("cannot listen on {}", self.listen))?;
+        let network = start(&self.installation, settings).await?;
         let address = listener.local_addr()?;
         // Scripts and tests that ask for port 0 read the address from here.
         println!("listening on http://{address}");
@@ -51,7 +53,7 @@ impl Serve {
         let settings = server::Settings {
             request_time_limit: Duration::from_secs(self.request_time_limit),
         };
-        server::serve(listener, network, &settings, stopped()).await?;
+        server::serve(listener, network, &settings, stopped()).await;
         tracing::info!("the network has stopped");
         Ok(())
     }

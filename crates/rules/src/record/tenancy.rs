@@ -47,6 +47,8 @@ spelled! {
         Read = "settlement_network_read",
         /// To change, which needs [`Scope::Read`] as well.
         Write = "settlement_network_write",
+        /// To act in the user's role for the installation.
+        Installation = "installation",
     }
 }
 

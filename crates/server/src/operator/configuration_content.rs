@@ -14,10 +14,7 @@ use wire::{
     json::Json,
 };
 
-use super::{
-    configurations::{activation_schema, answering_schema, format_schema},
-    input,
-};
+use super::{input, spellings};
 
 /// How long one call may take where nothing is said, in milliseconds.
 const CALL_TIMEOUT_DEFAULT_MS: i64 = 10_000;
@@ -50,13 +47,13 @@ pub(super) struct ConfigurationContent {
     #[schema(required = false)]
     allowed_networks: Vec<String>,
     /// How allocations are answered; `sync` if left out.
-    #[schema(schema_with = answering_schema, required = false)]
+    #[schema(value_type = Option<spellings::Answering>)]
     allocations: Option<Answering>,
     /// How deallocations are answered; `sync` if left out.
-    #[schema(schema_with = answering_schema, required = false)]
+    #[schema(value_type = Option<spellings::Answering>)]
     deallocations: Option<Answering>,
     /// How the partner writes amounts; `base` if left out.
-    #[schema(schema_with = format_schema, required = false)]
+    #[schema(value_type = Option<spellings::AmountFormat>)]
     amount_format: Option<AmountFormat>,
     /// Its currencies.
     currencies: Vec<CurrencyTermsContent>,
@@ -66,7 +63,7 @@ pub(super) struct ConfigurationContent {
     /// Whether on-chain settlement is enabled; false if left out.
     on_chain: Option<bool>,
     /// When the partner becomes active; `immediate` if left out.
-    #[schema(schema_with = activation_schema, required = false)]
+    #[schema(value_type = Option<spellings::Activation>)]
     activation: Option<Activation>,
     /// How long a reservation may stay without an answer before the network releases it; 86 400 if
     /// left out.
@@ -188,7 +185,11 @@ impl ConfigurationContent {
             allocations: self.allocations.unwrap_or(Answering::Synchronous),
             deallocations: self.deallocations.unwrap_or(Answering::Synchronous),
             amount_format: self.amount_format.unwrap_or(AmountFormat::BaseUnits),
-            currencies: self.currencies.into_iter().map(PartnerCurrency::from).collect(),
+            currencies: self
+                .currencies
+                .into_iter()
+                .map(PartnerCurrency::from)
+                .collect(),
             public_key: self.public_key,
             on_chain: self.on_chain.unwrap_or(false),
             activation: self.activation.unwrap_or(Activation::Immediate),
@@ -220,14 +221,22 @@ impl RoutesContent {
         PartnerRoutes {
             connect: self.connect.unwrap_or(recommended.connect),
             allocate: self.allocate.unwrap_or(recommended.allocate),
-            clear_allocation: self.clear_allocation.unwrap_or(recommended.clear_allocation),
-            release_allocation: self.release_allocation.unwrap_or(recommended.release_allocation),
+            clear_allocation: self
+                .clear_allocation
+                .unwrap_or(recommended.clear_allocation),
+            release_allocation: self
+                .release_allocation
+                .unwrap_or(recommended.release_allocation),
             deallocate: self.deallocate.unwrap_or(recommended.deallocate),
-            clear_deallocation: self.clear_deallocation.unwrap_or(recommended.clear_deallocation),
+            clear_deallocation: self
+                .clear_deallocation
+                .unwrap_or(recommended.clear_deallocation),
             release_deallocation: self
                 .release_deallocation
                 .unwrap_or(recommended.release_deallocation),
-            allocation_status: self.allocation_status.unwrap_or(recommended.allocation_status),
+            allocation_status: self
+                .allocation_status
+                .unwrap_or(recommended.allocation_status),
             deallocation_status: self
                 .deallocation_status
                 .unwrap_or(recommended.deallocation_status),
@@ -242,7 +251,10 @@ impl CurrencyTermsContent {
         let minimum = input::optional_member::<Amount>(body, "minimum");
         let maximum = input::optional_member::<Amount>(body, "maximum");
         let open_total = input::optional_member(body, "openTotal");
-        if minimum.zip(maximum).is_some_and(|(least, most)| least > most) {
+        if minimum
+            .zip(maximum)
+            .is_some_and(|(least, most)| least > most)
+        {
             body.fault("maximum", "must not be below the minimum");
         }
         Some(CurrencyTermsContent {

@@ -7,10 +7,10 @@ use rules::record::{
     Activation, AmountFormat, Answering, PartnerConfiguration, PartnerCurrency, PartnerRoutes,
 };
 use serde::Serialize;
-use utoipa::{ToSchema, openapi::Object};
+use utoipa::ToSchema;
 use wire::api::DateTime;
 
-use super::{configuration_content::ConfigurationContent, input, read};
+use super::{configuration_content::ConfigurationContent, input, read, spellings};
 use crate::{
     answer::{Answered, ok},
     error::ApiError,
@@ -18,18 +18,6 @@ use crate::{
     openapi,
     projection::time,
 };
-
-pub(super) fn answering_schema() -> Object {
-    input::spelled(Answering::ALL)
-}
-
-pub(super) fn format_schema() -> Object {
-    input::spelled(AmountFormat::ALL)
-}
-
-pub(super) fn activation_schema() -> Object {
-    input::spelled(Activation::ALL)
-}
 
 /// What was agreed with a partner.
 #[derive(Serialize, ToSchema)]
@@ -55,13 +43,13 @@ pub(super) struct Configuration {
     /// Networks (CIDR) that the base URL may resolve to beyond public addresses.
     allowed_networks: Vec<String>,
     /// How allocations are answered.
-    #[schema(schema_with = answering_schema)]
+    #[schema(value_type = spellings::Answering)]
     allocations: Answering,
     /// How deallocations are answered.
-    #[schema(schema_with = answering_schema)]
+    #[schema(value_type = spellings::Answering)]
     deallocations: Answering,
     /// How the partner writes amounts.
-    #[schema(schema_with = format_schema)]
+    #[schema(value_type = spellings::AmountFormat)]
     amount_format: AmountFormat,
     /// Its currencies.
     currencies: Vec<CurrencyTerms>,
@@ -71,7 +59,7 @@ pub(super) struct Configuration {
     /// Whether on-chain settlement is enabled.
     on_chain: bool,
     /// When the partner becomes active.
-    #[schema(schema_with = activation_schema)]
+    #[schema(value_type = spellings::Activation)]
     activation: Activation,
     /// How long a reservation may stay without an answer before the network releases it.
     release_unanswered_after_seconds: i64,
@@ -140,7 +128,11 @@ impl From<PartnerConfiguration> for Configuration {
             allocations: agreed.allocations,
             deallocations: agreed.deallocations,
             amount_format: agreed.amount_format,
-            currencies: agreed.currencies.into_iter().map(CurrencyTerms::from).collect(),
+            currencies: agreed
+                .currencies
+                .into_iter()
+                .map(CurrencyTerms::from)
+                .collect(),
             public_key: agreed.public_key,
             on_chain: agreed.on_chain,
             activation: agreed.activation,

@@ -109,7 +109,10 @@ pub(super) async fn list(
 ) -> Answered<CurrenciesResponse> {
     let found = network.operator(call.user_id).records().currencies().await;
     ok(CurrenciesResponse {
-        currencies: read(found)?.into_iter().map(NetworkCurrency::from).collect(),
+        currencies: read(found)?
+            .into_iter()
+            .map(NetworkCurrency::from)
+            .collect(),
     })
 }
 
@@ -127,7 +130,12 @@ pub(super) async fn put(
     let wanted = CurrencyContent::read(&call.json()?).map_err(ApiError::invalid)?;
     let currency = network
         .operator(call.user_id)
-        .put_currency(ticker, wanted.backing, wanted.decimals, wanted.custody_source)
+        .put_currency(
+            ticker,
+            wanted.backing,
+            wanted.decimals,
+            wanted.custody_source,
+        )
         .await?;
     ok(CurrencyResponse {
         currency: currency.into(),

@@ -5,15 +5,18 @@ use axum::extract::State;
 use network::{Network, StuckHold};
 use rules::record::{self, AllocationKind, AllocationState, MessageCall};
 use serde::Serialize;
-use utoipa::{ToSchema, openapi::Object};
+use utoipa::ToSchema;
 use wire::{
-    api::DateTime,
+    api::{
+        DateTime,
+        allocations::{AllocationStatus, AllocationType},
+    },
     body::{Fault, Reader},
     filters::Page,
     json::Json,
 };
 
-use super::{input, page_of, stored};
+use super::{input, page_of, spellings, stored};
 use crate::{
     answer::{Answered, ok},
     error::ApiError,
@@ -21,20 +24,6 @@ use crate::{
     openapi,
     projection::time,
 };
-
-const STATUSES: &[(&str, ())] = &[("reserved", ()), ("cleared", ()), ("released", ())];
-
-fn kind_schema() -> Object {
-    input::spelled(AllocationKind::ALL)
-}
-
-fn status_schema() -> Object {
-    input::spelled(STATUSES)
-}
-
-fn call_schema() -> Object {
-    input::spelled(MessageCall::ALL)
-}
 
 /// An allocation or deallocation that waits, or has waited, for its partner.
 #[derive(Serialize, ToSchema)]
@@ -44,11 +33,10 @@ pub(super) struct Hold {
     #[schema(value_type = uuid::Uuid)]
     id: String,
     /// Which way it moves money.
-    #[schema(schema_with = kind_schema)]
+    #[schema(value_type = AllocationType)]
     kind: AllocationKind,
     /// How far it has come; in the list always `reserved`.
-    #[schema(schema_with = status_schema)]
-    status: &'static str,
+    status: AllocationStatus,
     /// What is being waited for, what went wrong, or why it was released.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<HoldReason>,
@@ -99,7 +87,7 @@ pub(super) struct HoldReason {
 #[serde(rename_all = "camelCase")]
 pub(super) struct HoldMessage {
     /// What.
-    #[schema(schema_with = call_schema)]
+    #[schema(value_type = spellings::MessageCall)]
     call: MessageCall,
     /// How often it was tried.
     attempts: i64,
@@ -113,9 +101,9 @@ pub(super) struct HoldMessage {
 impl Hold {
     fn new(record: record::Allocation, message: Option<record::Message>) -> Self {
         let (status, reason) = match record.state {
-            AllocationState::Reserved { reason, .. } => ("reserved", Some(reason)),
-            AllocationState::Cleared => ("cleared", None),
-            AllocationState::Released { reason } => ("released", Some(reason)),
+            AllocationState::Reserved { reason, .. } => (AllocationStatus::Reserved, Some(reason)),
+            AllocationState::Cleared => (AllocationStatus::Cleared, None),
+            AllocationState::Released { reason } => (AllocationStatus::Released, Some(reason)),
         };
         let message = message.and_then(|message| {
             Some(HoldMessage {
@@ -191,9 +179,12 @@ pub(super) async fn list(
 ) -> Answered<HoldsResponse> {
     let page = stored(page_of(&call)?);
     let found = network.operator(call.user_id).stuck_holds(page).await?;
-    let holds = found
-        .into_iter()
-        .map(|StuckHold { allocation, message }| Hold::new(allocation, message));
+    let holds = found.into_iter().map(
+        |StuckHold {
+             allocation,
+             message,
+         }| Hold::new(allocation, message),
+    );
     ok(HoldsResponse {
         holds: holds.collect(),
     })

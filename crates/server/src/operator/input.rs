@@ -4,10 +4,6 @@
 
 use ledger::{Amount, Currency, GoAccountId};
 use rules::{EnterpriseId, PartnerId, SigningKeyId, TokenId, UserId};
-use utoipa::openapi::{
-    Object, ObjectBuilder,
-    schema::{ArrayBuilder, Schema, Type},
-};
 use uuid::Uuid;
 use wire::{
     api::bounds::{NOTES_BYTES_MAX, TEXT_BYTES_MAX},
@@ -169,11 +165,7 @@ fn elements(body: &Reader<'_>, name: &str, elements: &[Json]) -> Option<Vec<Stri
 }
 
 /// A required list out of the given spellings.
-pub(super) fn choices<T: Copy>(
-    body: &Reader<'_>,
-    name: &str,
-    all: &[(&str, T)],
-) -> Option<Vec<T>> {
+pub(super) fn choices<T: Copy>(body: &Reader<'_>, name: &str, all: &[(&str, T)]) -> Option<Vec<T>> {
     let spellings: Vec<&str> = all.iter().map(|(spelling, _)| *spelling).collect();
     let read = |(index, text): (usize, String)| {
         let chosen = all.iter().find(|(spelling, _)| *spelling == text);
@@ -183,19 +175,10 @@ pub(super) fn choices<T: Copy>(
         }
         chosen.map(|(_, value)| *value)
     };
-    let values: Vec<Option<T>> = texts(body, name)?.into_iter().enumerate().map(read).collect();
+    let values: Vec<Option<T>> = texts(body, name)?
+        .into_iter()
+        .enumerate()
+        .map(read)
+        .collect();
     values.into_iter().collect()
-}
-
-/// The schema of a text out of the given spellings.
-pub(super) fn spelled<T>(all: &[(&'static str, T)]) -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(all.iter().map(|(spelling, _)| *spelling)))
-        .build()
-}
-
-/// The schema of a list out of the given spellings.
-pub(super) fn list_spelled<T>(all: &[(&'static str, T)]) -> Schema {
-    ArrayBuilder::new().items(spelled(all)).build().into()
 }

@@ -148,6 +148,9 @@ pub(super) async fn revoke(
     call: OperatorCall,
 ) -> Answered<SigningKeyResponse> {
     let id = input::from_path(&call.path, "keyId")?;
-    let key = network.operator(call.user_id).revoke_signing_key(id).await?;
+    let key = network
+        .operator(call.user_id)
+        .revoke_signing_key(id)
+        .await?;
     ok(SigningKeyResponse { key: key.into() })
 }

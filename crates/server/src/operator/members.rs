@@ -7,14 +7,14 @@ use rules::{
     record::{self, EnterpriseRole},
 };
 use serde::Serialize;
-use utoipa::{ToSchema, openapi::Object};
+use utoipa::ToSchema;
 use wire::{
     api::DateTime,
     body::{Fault, Reader},
     json::Json,
 };
 
-use super::{input, not_found, read};
+use super::{input, not_found, read, spellings};
 use crate::{
     answer::{Answered, ok},
     error::ApiError,
@@ -22,10 +22,6 @@ use crate::{
     openapi,
     projection::time,
 };
-
-fn role_schema() -> Object {
-    input::spelled(EnterpriseRole::ALL)
-}
 
 /// A user's place in an enterprise.
 #[derive(Serialize, ToSchema)]
@@ -37,7 +33,7 @@ pub(super) struct Member {
     enterprise_id: String,
     /// As what; absent once the user was removed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = role_schema, required = false)]
+    #[schema(value_type = Option<spellings::EnterpriseRole>)]
     role: Option<EnterpriseRole>,
     /// When it last changed.
     updated_at: DateTime,
@@ -70,7 +66,7 @@ pub(super) struct MembersResponse {
 #[derive(ToSchema)]
 pub(super) struct MemberContent {
     /// As what.
-    #[schema(schema_with = role_schema)]
+    #[schema(value_type = spellings::EnterpriseRole)]
     role: EnterpriseRole,
 }
 

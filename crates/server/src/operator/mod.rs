@@ -17,6 +17,7 @@ mod input;
 mod keys;
 mod members;
 mod partners;
+mod spellings;
 mod tokens;
 mod users;
 mod withdrawals;

@@ -6,10 +6,11 @@ use network::Network;
 use rules::record::{self, KeySchema};
 use serde::Serialize;
 use store::PartnerFilter;
-use utoipa::{ToSchema, openapi::Object};
+use utoipa::ToSchema;
 use wire::{
     api::DateTime,
     body::{Fault, Reader},
+    connection_key::ConnectionKeySchema,
     filters::Page,
     json::Json,
 };
@@ -22,10 +23,6 @@ use crate::{
     openapi,
     projection::time,
 };
-
-fn key_schema() -> Object {
-    input::spelled(KeySchema::ALL)
-}
 
 /// An exchange or a broker, as the operator sees it.
 #[derive(Serialize, ToSchema)]
@@ -52,7 +49,7 @@ pub(super) struct OperatedPartner {
     /// Its name for people.
     name: String,
     /// Which connection keys it takes.
-    #[schema(schema_with = key_schema)]
+    #[schema(value_type = ConnectionKeySchema)]
     connection_key_schema: KeySchema,
     /// Whether it is a broker, not an exchange.
     broker: bool,
@@ -141,7 +138,12 @@ pub(super) async fn list(
 ) -> Answered<OperatedPartnersResponse> {
     let page = stored(page_of(&call)?);
     let operator = network.operator(call.user_id);
-    let found = read(operator.records().partners(PartnerFilter::default(), page).await)?;
+    let found = read(
+        operator
+            .records()
+            .partners(PartnerFilter::default(), page)
+            .await,
+    )?;
     ok(OperatedPartnersResponse {
         partners: found.into_iter().map(OperatedPartner::from).collect(),
     })

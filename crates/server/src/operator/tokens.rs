@@ -5,17 +5,13 @@ use std::collections::HashMap;
 
 use axum::extract::State;
 use ledger::Timestamp;
-use network::{NewToken, TokenKind};
-use network::{Network, Operator};
+use network::{Network, NewToken, Operator, TokenKind};
 use rules::{
     TokenId, UserId,
     record::{self, Scope, TokenSecret},
 };
 use serde::Serialize;
-use utoipa::{
-    ToSchema,
-    openapi::schema::{Object, Schema},
-};
+use utoipa::ToSchema;
 use wire::{
     api::DateTime,
     body::{Fault, Reader},
@@ -23,7 +19,10 @@ use wire::{
     json::Json,
 };
 
-use super::{input, part, read};
+use super::{
+    input, part, read,
+    spellings::{self, TOKEN_KINDS},
+};
 use crate::{
     answer::{Answered, ok},
     error::ApiError,
@@ -31,16 +30,6 @@ use crate::{
     openapi,
     projection::time,
 };
-
-const KINDS: &[(&str, TokenKind)] = &[("plain", TokenKind::Plain), ("v2x", TokenKind::V2x)];
-
-fn kind_schema() -> Object {
-    input::spelled(KINDS)
-}
-
-fn scopes_schema() -> Schema {
-    input::list_spelled(Scope::ALL)
-}
 
 /// An access token, without what proves it.
 #[derive(Serialize, ToSchema)]
@@ -54,10 +43,10 @@ pub(super) struct AccessToken {
     /// What it is called.
     label: String,
     /// Whether it can also prove itself by request HMACs (`v2x`) or not (`plain`).
-    #[schema(schema_with = kind_schema)]
+    #[schema(value_type = spellings::AccessTokenKind)]
     kind: &'static str,
     /// What it may be used for on the network's own API.
-    #[schema(schema_with = scopes_schema)]
+    #[schema(value_type = Vec<spellings::Scope>)]
     scopes: Vec<Scope>,
     /// Networks (CIDR) that it may be used from; none: from anywhere.
     networks: Vec<String>,
@@ -125,11 +114,11 @@ pub(super) struct WantedToken {
     #[schema(min_length = 1)]
     label: String,
     /// `plain` if left out.
-    #[schema(schema_with = kind_schema, required = false)]
+    #[schema(value_type = Option<spellings::AccessTokenKind>)]
     kind: TokenKind,
     /// What it may be used for on the network's own API; to change something both are needed. The
     /// operator API asks for the user's role instead.
-    #[schema(schema_with = scopes_schema)]
+    #[schema(value_type = Vec<spellings::Scope>)]
     scopes: Vec<Scope>,
     /// Networks (CIDR) that it may be used from; left out or empty: from anywhere.
     #[schema(required = false)]
@@ -142,7 +131,7 @@ impl WantedToken {
     fn read(json: &Json, now: Timestamp) -> Result<Self, Vec<Fault>> {
         let body = Reader::new(json)?;
         let label = input::text(&body, "label");
-        let kind = body.optional_choice("kind", KINDS);
+        let kind = body.optional_choice("kind", TOKEN_KINDS);
         let scopes = input::choices(&body, "scopes", Scope::ALL);
         let networks = input::optional_texts(&body, "networks");
         let expires_at = body.optional_date_time("expiresAt");
@@ -205,10 +194,7 @@ pub(super) async fn list(
     call: AuditCall,
 ) -> Answered<AccessTokensResponse> {
     let filters = call.filters()?;
-    let wanted = (
-        input::filter::<UserId>(&filters, "userId"),
-        filters.page(),
-    );
+    let wanted = (input::filter::<UserId>(&filters, "userId"), filters.page());
     let (user, page) = filters.finish(wanted).map_err(ApiError::invalid)?;
     let operator = network.operator(call.user_id);
     let found = read(operator.records().access_tokens(user).await)?;
@@ -244,5 +230,8 @@ pub(super) async fn revoke(
 
 async fn last_uses(operator: Operator<'_>) -> Result<HashMap<TokenId, Timestamp>, ApiError> {
     let uses = read(operator.records().token_uses().await)?;
-    Ok(uses.into_iter().map(|used| (used.token_id, used.used_at)).collect())
+    Ok(uses
+        .into_iter()
+        .map(|used| (used.token_id, used.used_at))
+        .collect())
 }

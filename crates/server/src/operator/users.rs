@@ -5,7 +5,7 @@ use axum::extract::State;
 use network::Network;
 use rules::record::{self, InstallationRole};
 use serde::Serialize;
-use utoipa::{ToSchema, openapi::Object};
+use utoipa::ToSchema;
 use wire::{
     api::DateTime,
     body::{Fault, Reader},
@@ -13,7 +13,7 @@ use wire::{
     json::Json,
 };
 
-use super::{input, page_of, part, read};
+use super::{input, page_of, part, read, spellings};
 use crate::{
     answer::{Answered, ok},
     error::ApiError,
@@ -21,10 +21,6 @@ use crate::{
     openapi,
     projection::time,
 };
-
-fn role_schema() -> Object {
-    input::spelled(InstallationRole::ALL)
-}
 
 /// A person or a machine.
 #[derive(Serialize, ToSchema)]
@@ -36,7 +32,7 @@ pub(super) struct User {
     name: String,
     /// What it may do to the installation; absent: nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = role_schema, required = false)]
+    #[schema(value_type = Option<spellings::InstallationRole>)]
     role: Option<InstallationRole>,
     /// When it was made.
     created_at: DateTime,
@@ -75,7 +71,7 @@ pub(super) struct UserContent {
     #[schema(min_length = 1)]
     name: String,
     /// What it may do to the installation; absent or `null`: nothing.
-    #[schema(schema_with = role_schema, required = false)]
+    #[schema(value_type = Option<spellings::InstallationRole>)]
     role: Option<InstallationRole>,
 }
 

@@ -8,12 +8,12 @@ use rules::{
     record::{self, WithdrawalState},
 };
 use serde::Serialize;
-use utoipa::{ToSchema, openapi::Object};
+use utoipa::ToSchema;
 use wire::{api::DateTime, filters::Page};
 
 use super::{
     deposits::{NewMovement, narrowed},
-    input, read,
+    input, read, spellings,
 };
 use crate::{
     answer::{Answered, ok},
@@ -22,10 +22,6 @@ use crate::{
     openapi,
     projection::time,
 };
-
-fn state_schema() -> Object {
-    input::spelled(WithdrawalState::ALL)
-}
 
 /// Money that leaves a Go Account for outside.
 #[derive(Serialize, ToSchema)]
@@ -45,7 +41,7 @@ pub(super) struct Withdrawal {
     /// The name under which it is known there.
     external_reference: String,
     /// How far it has come.
-    #[schema(schema_with = state_schema)]
+    #[schema(value_type = spellings::WithdrawalStatus)]
     status: WithdrawalState,
     /// When it was asked for.
     created_at: DateTime,

@@ -121,7 +121,7 @@ pub(crate) struct World {
     pub(crate) operator_token: String,
     pub(crate) location: Location,
     stop: Option<oneshot::Sender<()>>,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
     pub(crate) database: TestDatabase,
 }
 
@@ -199,7 +199,7 @@ impl World {
         hand.put_user(operator, "operator".to_owned(), role)
             .await
             .expect("an operator");
-        let operator_token = issue_token(&network, operator, &[]).await;
+        let operator_token = issue_token(&network, operator, &[Scope::Installation]).await;
 
         let client_key = Arc::new(extended_key(1).key);
         let partner_key = Arc::new(extended_key(2).key);
@@ -293,7 +293,7 @@ impl World {
             let _ = stop.send(());
         }
         drop(self.network);
-        self.serving.await.expect("no panic").expect("no fault");
+        self.serving.await.expect("no panic");
         let report = store::verify(&self.location).await.expect("verify");
         assert!(report.is_sound(), "{:#?}", report.faults);
         self.exchange.shutdown().await;

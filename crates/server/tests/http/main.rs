@@ -1,7 +1,9 @@
 //! The network as its users meet it: real HTTP, a real simulated exchange, both real databases.
 
 mod contract;
+mod create_partner;
 mod fixture;
 mod main_job;
+mod settlement_views;
 mod settlements;
 mod settling;

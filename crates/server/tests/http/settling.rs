@@ -165,7 +165,11 @@ pub(crate) async fn get(world: &World, token: &str, path: &str) -> (u16, Value) 
 }
 
 /// The partner's view of a settlement (P14).
-pub(crate) async fn seen_by_partner(world: &World, id: Uuid, query: &str) -> Value {
+pub(crate) async fn seen_by_partner(
+    world: &World,
+    id: impl std::fmt::Display,
+    query: &str,
+) -> Value {
     let path = path(PARTNER, &format!("/partners/settlements/{id}{query}"));
     let (status, body) = get(world, &world.partner_token, &path).await;
     assert_eq!(status, 200, "{body}");

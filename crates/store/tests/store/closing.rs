@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures_util::future::join_all;
 use store::{Opening, Store, SubmitError};
 use testkit::TestDatabase;
 

@@ -29,7 +29,7 @@ fn message(number: u64, due_at: i64, call: Option<MessageCall>) -> Message {
 }
 
 async fn due(network: &Network, now: i64, at_most: u32) -> Vec<Uuid> {
-    let messages = network.store.due_messages(Timestamp(now), at_most).await;
+    let messages = network.store.due_messages(Timestamp(now), Vec::new(), at_most).await;
     messages
         .expect("a list")
         .into_iter()

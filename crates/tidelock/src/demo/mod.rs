@@ -73,7 +73,7 @@ impl Demo {
         }
         let _ = exchange.kill().await;
         let _ = stop.send(());
-        serving.await??;
+        serving.await?;
         played.map(|_| ())
     }
 }

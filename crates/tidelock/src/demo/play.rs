@@ -146,7 +146,7 @@ pub(super) async fn play(stage: &Stage) -> anyhow::Result<Cast> {
     let exchange = Client::new(&stage.network_url, EXCHANGE, &exchange_token)?;
     let partner_id = create_partner(&exchange).await?;
     let membership = json!({
-        "partnerId": partner_id,
+        "partnerId": partner_id.to_string(),
         "enterpriseId": EXCHANGE,
         "token": exchange_token,
         "signingKey": exchange_key.xprv().as_str(),
@@ -202,7 +202,7 @@ async fn issue_token(operator: &OperatorClient, user: &str) -> anyhow::Result<St
         "label": "demo",
         "scopes": ["settlement_network_read", "settlement_network_write"],
     });
-    let issued = operator.post(&format!("users/{user}/tokens"), &wanted).await?;
+    let issued = operator.post(&format!("/users/{user}/tokens"), &wanted).await?;
     let token = issued["token"].as_str().context("no token was issued")?;
     Ok(token.to_owned())
 }

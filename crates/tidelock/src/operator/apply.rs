@@ -11,11 +11,11 @@ use wire::signature::PublicKey;
 pub(crate) use super::network_file::NetworkFile;
 use super::{
     network_file::{Deposit, Enterprise, GoAccount, Key},
-    request::path,
+    request::{Paging, listed, path},
 };
 
 /// How many entries of a list are read at once: as many as the API gives.
-const PAGE_SIZE: usize = 500;
+const PAGE_SIZE: u32 = 500;
 
 /// Applies a description, in the order in which things need each other, and tells in one line each
 /// what became of what it describes.
@@ -60,7 +60,7 @@ impl Application<'_> {
     }
 
     async fn users(&mut self, file: &NetworkFile) -> anyhow::Result<()> {
-        let known = self.pages("/users?", "users").await?;
+        let known = self.all("users").await?;
         for user in &file.users {
             let what = format!("user {} ({})", user.id, user.name);
             let after = self
@@ -72,8 +72,8 @@ impl Application<'_> {
     }
 
     async fn enterprises(&mut self, file: &NetworkFile) -> anyhow::Result<()> {
-        let known = self.pages("/enterprises?", "enterprises").await?;
-        let known_accounts = self.pages("/goAccounts?", "goAccounts").await?;
+        let known = self.all("enterprises").await?;
+        let known_accounts = self.all("goAccounts").await?;
         for enterprise in &file.enterprises {
             let what = format!("enterprise {}", enterprise.id);
             let path = path(&["enterprises", &enterprise.id]);
@@ -100,7 +100,10 @@ impl Application<'_> {
         if after["label"] == account.label {
             self.tell(what, find(known, &after, &["id"]), &after);
         } else {
-            self.say(&what, &format!("unchanged; its label stays {}", after["label"]));
+            self.say(
+                &what,
+                &format!("unchanged; its label stays {}", after["label"]),
+            );
         }
         let keys_path = path(&["goAccounts", &account.id, "keys"]);
         let known_keys = self.list(&keys_path, "keys").await?;
@@ -126,7 +129,10 @@ impl Application<'_> {
             .collect();
         let is_revoked = |known: &&Value| known.get("revokedAt").is_some();
         if !same.is_empty() && same.iter().all(is_revoked) {
-            self.say(&what, "stays revoked; take it out of the file, or add it by hand");
+            self.say(
+                &what,
+                "stays revoked; take it out of the file, or add it by hand",
+            );
             return Ok(());
         }
         let after = self.client.post(keys_path, key).await;
@@ -172,8 +178,8 @@ impl Application<'_> {
             "deposit {:?} of {} {} to Go Account {}",
             deposit.reference, deposit.amount, deposit.currency, deposit.go_account
         );
-        let list = format!("/deposits?goAccountId={}&", deposit.go_account);
-        let known = self.pages(&list, "deposits").await;
+        let filter = ("goAccountId", Some(deposit.go_account.as_str()));
+        let known = self.pages("deposits", &[filter]).await;
         let known = known.with_context(|| what.clone())?;
         let after = self.client.post("/deposits", deposit).await;
         let after = member(after.with_context(|| what.clone())?, "deposit");
@@ -203,13 +209,24 @@ impl Application<'_> {
         }
     }
 
-    /// All pages of a list; `path` ends such that a query can go on.
-    async fn pages(&self, path: &str, plural: &str) -> anyhow::Result<Vec<Value>> {
+    async fn all(&self, plural: &str) -> anyhow::Result<Vec<Value>> {
+        self.pages(plural, &[]).await
+    }
+
+    /// All pages of a list, narrowed by filters.
+    async fn pages(
+        &self,
+        plural: &str,
+        filters: &[(&str, Option<&str>)],
+    ) -> anyhow::Result<Vec<Value>> {
         let mut entries = Vec::new();
         for number in 0.. {
-            let page = format!("{path}pageNumber={number}&pageSize={PAGE_SIZE}");
-            let part = self.list(&page, plural).await?;
-            let is_last = part.len() < PAGE_SIZE;
+            let paging = Paging {
+                page_number: Some(number),
+                page_size: Some(PAGE_SIZE),
+            };
+            let part = self.list(&listed(plural, &paging, filters), plural).await?;
+            let is_last = part.len() < PAGE_SIZE as usize;
             entries.extend(part);
             if is_last {
                 break;

@@ -107,11 +107,7 @@ pub(super) struct PartnerConfiguration {
     allocations: Option<String>,
     deallocations: Option<String>,
     amount_format: Option<String>,
-    #[serde(
-        rename(deserialize = "currency"),
-        alias = "currencies",
-        default
-    )]
+    #[serde(rename(deserialize = "currency"), alias = "currencies", default)]
     currencies: Vec<PartnerCurrency>,
     public_key: Option<String>,
     on_chain: Option<bool>,
@@ -256,7 +252,10 @@ mod tests {
         "#;
         let file = NetworkFile::parse(text).unwrap();
         let currency = serde_json::to_value(&file.currencies[0]).unwrap();
-        assert_eq!(currency, json!({"backing": "btc", "decimals": 8, "custodySource": "vault-1"}));
+        assert_eq!(
+            currency,
+            json!({"backing": "btc", "decimals": 8, "custodySource": "vault-1"})
+        );
         let agreed = &file.partner_configurations[0];
         let path = "/enterprises/harbour/partnerConfigurations/harbour%20exchange";
         assert_eq!(agreed.path(), path);
@@ -274,7 +273,10 @@ mod tests {
     fn mistakes_are_told_with_their_place() {
         let error = |text: &str| NetworkFile::parse(text).unwrap_err().to_string();
         let unknown = error("[[user]]\nid = \"u1\"\nname = \"Ann\"\nrol = \"operator\"\n");
-        assert!(unknown.contains("line 4") && unknown.contains("rol"), "{unknown}");
+        assert!(
+            unknown.contains("line 4") && unknown.contains("rol"),
+            "{unknown}"
+        );
         let user = "[[user]]\nid = \"u1\"\nname = \"Ann\"\n";
         assert_eq!(error(&user.repeat(2)), "user u1 is described twice");
     }

@@ -19,10 +19,10 @@ pub(super) enum Request {
 pub(super) struct Paging {
     /// The page, from 0; 0 if left out
     #[arg(long)]
-    page_number: Option<u64>,
+    pub(super) page_number: Option<u64>,
     /// Entries per page, at most 500; 100 if left out
     #[arg(long)]
-    page_size: Option<u32>,
+    pub(super) page_size: Option<u32>,
 }
 
 /// The path through these segments, which may hold anything.

@@ -82,7 +82,7 @@ impl Server {
 
         let operator = Client::operator(&address, operator_token).expect("an operator");
         let put = async |path: &str, body: Value| {
-            operator.put(path, &body).await.expect(path);
+            operator.put(&format!("/{path}"), &body).await.expect(path);
         };
         let currency = json!({"backing": "btc", "decimals": 8, "custodySource": "vault"});
         put("currencies/ofcbtc", currency).await;
@@ -97,7 +97,7 @@ impl Server {
             put(&path, json!({"label": "trading"})).await;
             let content = json!({"publicKey": key.xpub(), "label": "user"});
             let path = format!("goAccounts/{account}/keys");
-            operator.post(&path, &content).await.expect("a key");
+            operator.post(&format!("/{path}"), &content).await.expect("a key");
             put(&format!("users/{user}"), json!({"name": enterprise})).await;
             let path = format!("enterprises/{enterprise}/members/{user}");
             put(&path, json!({"role": "admin"})).await;
@@ -105,7 +105,7 @@ impl Server {
                 "label": "test",
                 "scopes": ["settlement_network_read", "settlement_network_write"],
             });
-            let issued = operator.post(&format!("users/{user}/tokens"), &content).await;
+            let issued = operator.post(&format!("/users/{user}/tokens"), &content).await;
             let issued = issued.expect("a token");
             tokens.push(issued["token"].as_str().expect("a token").to_owned());
         }
@@ -122,7 +122,7 @@ impl Server {
             "amount": "1000000",
             "externalReference": "first",
         });
-        operator.post("deposits", &content).await.expect("a deposit");
+        operator.post("/deposits", &content).await.expect("a deposit");
 
         let partner_token = tokens.pop().expect("two tokens");
         let client_token = tokens.pop().expect("two tokens");
