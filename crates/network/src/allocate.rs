@@ -8,7 +8,7 @@
 use ledger::{Amount, Currency, EntryId};
 use partner::{Endpoint, ReserveAnswer, StatusAnswer};
 use rules::{
-    AllocationId, ClientId, ConnectionId, EnterpriseId, Reason,
+    AllocationId, Class, ClientId, ConnectionId, EnterpriseId, Reason, Refusal,
     allocate::{
         Awaited, Conclude, PartnerAnswer, Placed, Reserve, Route, Unanswered, Verdict,
         may_release_unanswered,
@@ -158,6 +158,33 @@ impl Network {
         connection
             .filter(|c| c.client_enterprise_id == caller.enterprise.id)
             .ok_or_else(|| Failure::not_found("connection"))
+    }
+
+    /// Whether money in this currency could come back over a connection of the caller, for the
+    /// signing helper.
+    ///
+    /// # Errors
+    ///
+    /// See [`Failure`].
+    pub async fn check_deallocation(
+        &self,
+        caller: &Caller,
+        connection: Uuid,
+        currency: &Currency,
+    ) -> Result<(), Failure> {
+        let connection = self.own_connection(caller, connection).await?;
+        let refuse = |name, message: String| {
+            Err(Refusal::new(Class::Unprocessable, name, message).into())
+        };
+        if connection.partners_ids().is_none() {
+            let message = "the partner has not accepted this connection yet".to_owned();
+            return refuse("connection_not_initialized", message);
+        }
+        if self.store().currency(currency).await?.is_none() {
+            let message = format!("the network has no currency {currency}");
+            return refuse("currency_not_supported", message);
+        }
+        Ok(())
     }
 
     async fn route(&self, connection: &Connection) -> Result<Route, Failure> {

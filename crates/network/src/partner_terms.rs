@@ -47,6 +47,19 @@ impl PartnerTerms {
         Some(&known.ticker)
     }
 
+    /// The network's currencies behind names of partners, in any of these terms. Names that nobody
+    /// has are left out, so that the list may be empty.
+    pub fn tickers<'terms>(
+        terms: impl IntoIterator<Item = &'terms PartnerTerms> + Clone,
+        names: &[String],
+    ) -> Vec<String> {
+        let behind = |name: &String| {
+            let mut terms = terms.clone().into_iter();
+            terms.find_map(|terms| terms.currency(name)).map(ToString::to_string)
+        };
+        names.iter().filter_map(behind).collect()
+    }
+
     fn decimals_written(&self, currency: &Currency) -> Option<u8> {
         let format = self.configuration.as_ref().map(|c| c.amount_format);
         match format {

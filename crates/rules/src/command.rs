@@ -22,6 +22,11 @@ pub trait Command: Send + Sync + 'static {
         Keys::default()
     }
 
+    /// How much work it is, in the size of one ordinary command.
+    fn weight(&self) -> usize {
+        1
+    }
+
     /// Decides: writes to the draft and answers, or refuses, and then nothing of the draft stays.
     ///
     /// `now` is the business time of the batch and the same for all of its commands.
@@ -34,6 +39,8 @@ pub trait Decidable: Send {
     fn keys(&self) -> Keys;
     /// See [`Command::more_keys`].
     fn more_keys(&self, view: &View) -> Keys;
+    /// See [`Command::weight`].
+    fn weight(&self) -> usize;
     /// Decides on `view`, keeps the answer for later, and changes the view if it is accepted.
     fn decide(&mut self, view: &mut View, now: Timestamp);
 }
@@ -63,6 +70,10 @@ impl<C: Command> Decidable for Submission<C> {
 
     fn more_keys(&self, view: &View) -> Keys {
         self.command.more_keys(view)
+    }
+
+    fn weight(&self) -> usize {
+        self.command.weight()
     }
 
     fn decide(&mut self, view: &mut View, now: Timestamp) {

@@ -332,6 +332,10 @@ impl Command for Settle {
         keys
     }
 
+    fn weight(&self) -> usize {
+        self.lines.len().max(1)
+    }
+
     fn decide(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<Settlement, Refusal> {
         self.signed.check_authority(draft, self.go_account_id)?;
         let partner = draft

@@ -41,6 +41,10 @@ use crate::{
 /// The most commands in one batch: bounds the memory and the time of a commit.
 const COMMANDS_MAX: usize = 1_024;
 
+/// The most work in one batch, in the size of ordinary commands: a settlement counts its
+/// transfers. One command alone may be heavier.
+const WEIGHT_MAX: usize = 50_000;
+
 /// The most commands that wait; beyond that new ones are turned away.
 const QUEUE_MAX: usize = 8_192;
 
@@ -126,6 +130,10 @@ impl<C: Command> Decidable for Waiter<C> {
 
     fn more_keys(&self, view: &View) -> Keys {
         self.submission.more_keys(view)
+    }
+
+    fn weight(&self) -> usize {
+        self.submission.weight()
     }
 
     fn decide(&mut self, view: &mut View, now: Timestamp) {
@@ -256,6 +264,16 @@ impl Store {
     }
 }
 
+/// How many commands from the first on go into one batch; at least one.
+fn fitting(waiting: &[Box<dyn Waiting>]) -> usize {
+    let mut weight = 0_usize;
+    let fits = |waiter: &&Box<dyn Waiting>| {
+        weight = weight.saturating_add(waiter.weight());
+        weight <= WEIGHT_MAX
+    };
+    waiting.iter().take_while(fits).count().max(1)
+}
+
 struct Writer {
     connection: Connection,
     clock: Clock,
@@ -279,7 +297,11 @@ impl Writer {
                 biased;
                 taken = waiting.recv_many(&mut batch, COMMANDS_MAX) => match taken {
                     0 => return,
-                    _ => self.serve(&mut batch).await,
+                    _ => while !batch.is_empty() {
+                        let rest = batch.split_off(fitting(&batch));
+                        self.serve(&mut batch).await;
+                        batch = rest;
+                    },
                 },
                 // What is queued is still taken; then the channel ends.
                 () = closing.notified() => waiting.close(),

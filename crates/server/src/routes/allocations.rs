@@ -6,7 +6,7 @@ use axum::{
 };
 use http::StatusCode;
 use ledger::Timestamp;
-use network::{AllocationRequest, Network, PartnerAnswerRequest};
+use network::{AllocationRequest, Network, PartnerAnswerRequest, PartnerTerms};
 use rules::{
     Reason,
     record::{self, AllocationKind, AllocationState},
@@ -89,7 +89,7 @@ pub(super) async fn sign_deallocation(
     State(network): State<Network>,
     call: Call<Writes>,
 ) -> Answered<SigningPayload> {
-    signing_payload(&network, &call).await
+    deallocation_payload(&network, &call).await
 }
 
 /// Payload to sign for a deallocation (GET)
@@ -106,7 +106,21 @@ pub(super) async fn sign_deallocation_by_get(
     State(network): State<Network>,
     call: Call<Reads>,
 ) -> Answered<SigningPayload> {
-    signing_payload(&network, &call).await
+    deallocation_payload(&network, &call).await
+}
+
+/// As for an allocation, and only for what could be deallocated at all.
+async fn deallocation_payload<D: Demand>(
+    network: &Network,
+    call: &Call<D>,
+) -> Answered<SigningPayload> {
+    let payload = signing_payload(network, call).await?;
+    let new = NewAllocation::read(&call.json()?).map_err(ApiError::invalid)?;
+    let connection = call.id("connectionId")?;
+    network
+        .check_deallocation(&call.caller, connection, &new.amount.currency)
+        .await?;
+    Ok(payload)
 }
 
 async fn signing_payload<D: Demand>(
@@ -357,11 +371,14 @@ pub(super) async fn list_of_partner(
     call: Call<Reads>,
 ) -> Answered<AllocationsResponse> {
     let sent = PartnerAllocationsFilter::read(call.filters()?).map_err(ApiError::invalid)?;
+    let terms = network.own_terms(&call.caller).await?;
     let filter = AllocationFilter {
         ids: sent.allocation_ids,
         kinds: kinds(sent.types),
         states: states(sent.statuses),
-        partner_currencies: sent.currencies,
+        currencies: sent
+            .currencies
+            .map(|names| PartnerTerms::tickers(terms.values(), &names)),
         connection_ids: sent.connection_ids,
         partner_ids: sent.partner_ids,
         client_ids: sent.client_ids,
@@ -377,7 +394,6 @@ pub(super) async fn list_of_partner(
     let found = network
         .allocations(&call.caller, Side::Partner, filter, page)
         .await?;
-    let terms = network.own_terms(&call.caller).await?;
     let eyes = Eyes::Partner(&terms);
     let shown = found
         .iter()

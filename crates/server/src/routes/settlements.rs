@@ -6,7 +6,7 @@ use axum::{
 };
 use http::StatusCode;
 use ledger::Timestamp;
-use network::{Network, SettlementAmount, SettlementRequest};
+use network::{Network, PartnerTerms, SettlementAmount, SettlementRequest};
 use rules::record::{self, SettlementForm, SettlementState};
 use store::{SettlementFilter, TransferFilter};
 use uuid::Uuid;
@@ -333,7 +333,13 @@ pub(super) async fn read_of_partner(
         accounts.map(|ids| ids.into_iter().map(|id| id.0).collect())
     };
     let filter = TransferFilter {
-        partner_currencies: sent.currencies,
+        currencies: match sent.currencies {
+            None => None,
+            Some(names) => {
+                let terms = network.own_terms(&call.caller).await?;
+                Some(PartnerTerms::tickers(terms.values(), &names))
+            }
+        },
         source_network_account_ids: sent.source_network_account_ids,
         source_go_account_ids: accounts(sent.source_trading_account_ids),
         destination_network_account_ids: sent.destination_network_account_ids,

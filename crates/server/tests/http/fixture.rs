@@ -125,6 +125,22 @@ pub(crate) struct World {
     pub(crate) database: TestDatabase,
 }
 
+/// What is left of a world whose server was stopped.
+pub(crate) struct Stopped {
+    pub(crate) location: Location,
+    exchange: RunningExchange,
+    _database: TestDatabase,
+}
+
+impl Stopped {
+    /// Verifies the books.
+    pub(crate) async fn verify(self) {
+        let report = store::verify(&self.location).await.expect("verify");
+        assert!(report.is_sound(), "{:#?}", report.faults);
+        self.exchange.shutdown().await;
+    }
+}
+
 /// Runs a test in a fresh world on each database.
 pub(crate) async fn on_each_database(options: Options, test: impl AsyncFn(&World)) {
     for database in testkit::each_database().await {
@@ -288,15 +304,22 @@ impl World {
     }
 
     /// Stops the server as an operator would, and verifies the books.
-    pub(crate) async fn finish(mut self) {
+    pub(crate) async fn finish(self) {
+        self.stop().await.verify().await;
+    }
+
+    /// Stops the server as an operator would. The database and the exchange stay.
+    pub(crate) async fn stop(mut self) -> Stopped {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
         drop(self.network);
         self.serving.await.expect("no panic");
-        let report = store::verify(&self.location).await.expect("verify");
-        assert!(report.is_sound(), "{:#?}", report.faults);
-        self.exchange.shutdown().await;
+        Stopped {
+            location: self.location,
+            exchange: self.exchange,
+            _database: self.database,
+        }
     }
 
     /// Calls the exchange's control API.

@@ -2,8 +2,10 @@
 
 mod contract;
 mod create_partner;
+mod balances;
 mod fixture;
 mod main_job;
+mod onboarding;
 mod settlement_views;
 mod settlements;
 mod settling;

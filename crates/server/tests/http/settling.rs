@@ -20,8 +20,6 @@ use crate::fixture::{PARTNER, World, deposit, enterprise, extended_key, request}
 
 /// Another enterprise that is a client.
 pub(crate) struct Neighbour {
-    pub(crate) id: &'static str,
-    pub(crate) name: &'static str,
     pub(crate) client: Client,
     pub(crate) token: String,
     pub(crate) account: GoAccountId,
@@ -32,8 +30,8 @@ pub(crate) const SOUTHWIND: &str = "c11e0000000000000000000000000002";
 /// Brings another client into the world, with these funds.
 pub(crate) async fn neighbour(
     world: &World,
-    id: &'static str,
-    name: &'static str,
+    id: &str,
+    name: &str,
     seed: u8,
     funds: &[(&str, i128)],
 ) -> Neighbour {
@@ -49,8 +47,6 @@ pub(crate) async fn neighbour(
         .with_retry(Retry::never());
     client.become_client().await.expect("become a client");
     Neighbour {
-        id,
-        name,
         client,
         token,
         account,

@@ -71,6 +71,7 @@ async fn killed_at_every_step(database: testkit::TestDatabase) {
     let mut server = Server::start(&database.url, &killer).await;
     let (connection, account) = server.connect().await;
     let mut allocated = 0_i128;
+    let mut acknowledgements = vec!["before".to_owned()];
 
     // Something acknowledged before, that has to be there ever after.
     let before = request(1_000, "before".to_owned());
@@ -117,7 +118,9 @@ async fn killed_at_every_step(database: testkit::TestDatabase) {
             .await;
             assert_eq!(status, Some(AllocationStatus::Cleared), "{}, {id}", step.name);
             allocated += if back { -units } else { units };
-            let _ = acknowledged;
+            if acknowledged {
+                acknowledgements.push(id);
+            }
 
             let balances = server.client().client_balances(&Default::default()).await;
             let balances = balances.expect("balances");
@@ -131,6 +134,14 @@ async fn killed_at_every_step(database: testkit::TestDatabase) {
             })
             .await;
         }
+    }
+    let all = server.client().client_allocations(&Default::default()).await;
+    let all = all.expect("a list").allocations;
+    for id in acknowledgements {
+        let mut records = all.iter().filter(|record| record.record.client_external_id == id);
+        let record = records.next().expect("what was acknowledged is there");
+        assert_eq!(record.status, AllocationStatus::Cleared, "{id}");
+        assert!(records.next().is_none(), "{id} is there once");
     }
     server.stop().await;
     let location = database.url.parse().expect("a database");
