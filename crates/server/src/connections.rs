@@ -75,7 +75,10 @@ pub(crate) async fn serve(
         });
     }
     drop(listener);
-    if tokio::time::timeout(patience, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(patience, graceful.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("connections that were still open are cut");
     }
     connections.shutdown().await;

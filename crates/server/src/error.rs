@@ -38,11 +38,7 @@ impl ApiError {
     /// 400 with everything that is wrong.
     pub(crate) fn invalid(faults: Vec<Fault>) -> ApiError {
         let told: Vec<String> = faults.iter().map(Fault::to_string).collect();
-        let mut error = ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_request",
-            told.join("; "),
-        );
+        let mut error = ApiError::new(StatusCode::BAD_REQUEST, "invalid_request", told.join("; "));
         error.faults = faults.into_iter().map(FieldError::from).collect();
         error
     }

@@ -13,8 +13,8 @@ use axum::{
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
-use tracing::Instrument;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
+use tracing::Instrument;
 use wire::request_hmac::response_hmac;
 
 use crate::{
@@ -29,10 +29,12 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 pub(crate) fn around(routes: Router, settings: &Settings) -> Router {
     routes
         .layer(from_fn_with_state(settings.request_time_limit, limit_time))
-        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            tracing::error!("a handler panicked");
-            ApiError::internal().into_response()
-        }))
+        .layer(CatchPanicLayer::custom(
+            |_: Box<dyn std::any::Any + Send>| {
+                tracing::error!("a handler panicked");
+                ApiError::internal().into_response()
+            },
+        ))
         .layer(from_fn(finish))
         .layer(CompressionLayer::new())
         .layer(from_fn(name_and_log))
@@ -110,12 +112,7 @@ async fn finish(request: Request, next: Next) -> Response {
 }
 
 /// Signs the answer to a request that came with an HMAC (OES wire §4.3).
-fn sign(
-    parts: &mut http::response::Parts,
-    method: &Method,
-    path_and_query: &str,
-    body: &[u8],
-) {
+fn sign(parts: &mut http::response::Parts, method: &Method, path_and_query: &str, body: &[u8]) {
     let context = context::current();
     let Some(hmac) = context.answer_hmac.get() else {
         return;

@@ -7,7 +7,7 @@ use axum::{Router, routing::get};
 use http::header;
 use network::Network;
 use utoipa::{
-    IntoResponses, Modify, OpenApi, PartialSchema, ToSchema,
+    IntoParams, IntoResponses, Modify, OpenApi, PartialSchema, ToSchema,
     openapi::{
         self, Ref, RefOr, ResponseBuilder, ResponsesBuilder,
         content::ContentBuilder,
@@ -73,6 +73,16 @@ pub(crate) fn document_route(document: openapi::OpenApi) -> Router<Network> {
         }
     };
     Router::new().route("/openapi.json", get(serve))
+}
+
+/// What every path of the network begins with.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "it is only described; the gate reads it")]
+pub(crate) struct EnterprisePath {
+    /// The caller's enterprise.
+    #[param(rename = "enterpriseId", min_length = 1)]
+    enterprise_id: String,
 }
 
 /// Declares sets of refusals that operations share.

@@ -32,7 +32,10 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
             ));
         }
         (Some(_), Some(_)) => {
-            return Err(refuse("malformed_token", "send one Authorization header only"));
+            return Err(refuse(
+                "malformed_token",
+                "send one Authorization header only",
+            ));
         }
     };
     let text = value.to_str().unwrap_or_default();
@@ -60,7 +63,12 @@ pub(super) fn check_hmac(
     body: &[u8],
 ) -> Result<(), ApiError> {
     let wrong = |message| refuse("invalid_hmac", message);
-    let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let text = |name: &str| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let Some(given) = text("hmac") else {
         return match authentic.presented {
             Presented::Token => Ok(()),
@@ -89,7 +97,15 @@ pub(super) fn check_hmac(
         .path_and_query()
         .map_or_else(|| uri.path().to_owned(), ToString::to_string);
     let method = parts.method.as_str();
-    if !verify_request(secret, version, method, timestamp, &path_and_query, body, given) {
+    if !verify_request(
+        secret,
+        version,
+        method,
+        timestamp,
+        &path_and_query,
+        body,
+        given,
+    ) {
         return Err(wrong("the HMAC does not fit the request"));
     }
     let _ = context::current().answer_hmac.set(AnswerHmac {

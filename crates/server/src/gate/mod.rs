@@ -19,7 +19,9 @@ mod credentials;
 use std::{marker::PhantomData, net::SocketAddr};
 
 use axum::{
-    extract::{ConnectInfo, FromRequest, FromRequestParts, OriginalUri, RawPathParams, Request, State},
+    extract::{
+        ConnectInfo, FromRequest, FromRequestParts, OriginalUri, RawPathParams, Request, State,
+    },
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -251,7 +253,11 @@ async fn read_body(
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(_) => {
             let message = "the body broke off";
-            Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_request", message))
+            Err(ApiError::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_request",
+                message,
+            ))
         }
     }
 }
@@ -284,7 +290,9 @@ impl PathTexts {
     /// The text at this place of the path; the route has it.
     pub(crate) fn text(&self, name: &str) -> Result<&str, ApiError> {
         let found = self.0.iter().find(|(known, _)| known == name);
-        found.map(|(_, text)| text.as_str()).ok_or_else(ApiError::internal)
+        found
+            .map(|(_, text)| text.as_str())
+            .ok_or_else(ApiError::internal)
     }
 }
 
@@ -296,7 +304,9 @@ async fn path_texts(parts: &mut Parts, network: &Network) -> Result<PathTexts, A
             message: "must be percent-encoded UTF-8".to_owned(),
         }])
     })?;
-    let texts = raw.iter().map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let texts = raw
+        .iter()
+        .map(|(name, text)| (name.to_owned(), text.to_owned()));
     Ok(PathTexts(texts.collect()))
 }
 
@@ -360,9 +370,12 @@ fn empty_enterprise() -> ApiError {
 /// with a token.
 pub(crate) async fn unknown_route(State(network): State<Network>, request: Request) -> Response {
     let path = request.uri().path();
-    let has_no_enterprise = ["/api/network/v1/enterprises//", "/api/network/v2/enterprises//"]
-        .iter()
-        .any(|prefix| path.starts_with(prefix));
+    let has_no_enterprise = [
+        "/api/network/v1/enterprises//",
+        "/api/network/v2/enterprises//",
+    ]
+    .iter()
+    .any(|prefix| path.starts_with(prefix));
     if !has_no_enterprise {
         let message = "there is no such route; see /openapi.json for those there are";
         return framework_fault(StatusCode::NOT_FOUND, "unknown_route", message);
@@ -381,5 +394,9 @@ pub(crate) async fn unknown_route(State(network): State<Network>, request: Reque
 /// What a route does not do.
 pub(crate) async fn method_not_allowed() -> Response {
     let message = "this route does not know the method; see /openapi.json";
-    framework_fault(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+    framework_fault(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        message,
+    )
 }

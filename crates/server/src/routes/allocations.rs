@@ -36,7 +36,7 @@ use crate::{
     answer::{Answer, Answered, ok},
     error::ApiError,
     gate::{Call, Demand, Reads, Writes},
-    openapi::{Conflict, Fault, Gate, NotFound, Unprocessable},
+    openapi::{Conflict, EnterprisePath, Fault, Gate, NotFound, Unprocessable},
     projection::{self, Eyes},
 };
 
@@ -46,7 +46,7 @@ use crate::{
 /// members. Nothing is stored.
 #[utoipa::path(post, path = "/clients/connections/{connectionId}/allocations/signing",
     tag = "Allocations", operation_id = "v1ClientAllocationsSigningPostRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise."),
+    params(EnterprisePath,
         ("connectionId" = uuid::Uuid, Path, description = "The connection.")),
     request_body = NewAllocation,
     responses((status = 200, description = "The text to sign.", body = SigningPayload),
@@ -63,7 +63,7 @@ pub(super) async fn sign(
 /// As the POST form; the members stand in a JSON body.
 #[utoipa::path(get, path = "/clients/connections/{connectionId}/allocations/signing",
     tag = "Allocations", operation_id = "v1ClientAllocationsSigningGetRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise."),
+    params(EnterprisePath,
         ("connectionId" = uuid::Uuid, Path, description = "The connection.")),
     request_body = NewAllocation,
     responses((status = 200, description = "The text to sign.", body = SigningPayload),
@@ -80,7 +80,7 @@ pub(super) async fn sign_by_get(
 /// As that for an allocation.
 #[utoipa::path(post, path = "/clients/connections/{connectionId}/deallocations/signing",
     tag = "Allocations", operation_id = "V1ClientDeallocationsSigningPostRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise."),
+    params(EnterprisePath,
         ("connectionId" = uuid::Uuid, Path, description = "The connection.")),
     request_body = NewAllocation,
     responses((status = 200, description = "The text to sign.", body = SigningPayload),
@@ -97,7 +97,7 @@ pub(super) async fn sign_deallocation(
 /// As the POST form; the members stand in a JSON body.
 #[utoipa::path(get, path = "/clients/connections/{connectionId}/deallocations/signing",
     tag = "Allocations", operation_id = "V1ClientDeallocationsSigningGetRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise."),
+    params(EnterprisePath,
         ("connectionId" = uuid::Uuid, Path, description = "The connection.")),
     request_body = NewAllocation,
     responses((status = 200, description = "The text to sign.", body = SigningPayload),
@@ -123,10 +123,7 @@ async fn deallocation_payload<D: Demand>(
     Ok(payload)
 }
 
-async fn signing_payload<D: Demand>(
-    network: &Network,
-    call: &Call<D>,
-) -> Answered<SigningPayload> {
+async fn signing_payload<D: Demand>(network: &Network, call: &Call<D>) -> Answered<SigningPayload> {
     let json = call.json()?;
     NewAllocation::read(&json).map_err(ApiError::invalid)?;
     let connection = call.id("connectionId")?;
@@ -149,7 +146,7 @@ async fn signing_payload<D: Demand>(
 /// `clientExternalId` makes repeats safe: the same content never acts twice.
 #[utoipa::path(post, path = "/clients/connections/{connectionId}/allocations",
     tag = "Allocations", operation_id = "V1ClientAllocationsPostRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise."),
+    params(EnterprisePath,
         ("connectionId" = uuid::Uuid, Path, description = "The connection.")),
     request_body = Signed<NewAllocation>,
     responses((status = 200, description = "Cleared, or reserved at a partner that answers later.", body = AllocationAccepted),
@@ -168,9 +165,7 @@ pub(super) async fn allocate(
         Outcome::Released(allocation, error) => {
             unprocessable(AllocationReleased { allocation, error })
         }
-        Outcome::Retriable(allocation, error) => {
-            failed(AllocationRetriable { allocation, error })
-        }
+        Outcome::Retriable(allocation, error) => failed(AllocationRetriable { allocation, error }),
     })
 }
 
@@ -180,7 +175,7 @@ pub(super) async fn allocate(
 /// accepts moves it to the Go Account. Answers and repeats as for allocations.
 #[utoipa::path(post, path = "/clients/connections/{connectionId}/deallocations",
     tag = "Allocations", operation_id = "V1ClientDeallocationsPostRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise."),
+    params(EnterprisePath,
         ("connectionId" = uuid::Uuid, Path, description = "The connection.")),
     request_body = Signed<NewAllocation>,
     responses((status = 200, description = "Cleared, or reserved at a partner that answers later.", body = DeallocationAccepted),
@@ -302,7 +297,7 @@ fn states(statuses: Option<Vec<AllocationStatus>>) -> Option<Vec<&'static str>> 
 /// The oldest first unless sorted otherwise; after the chosen field always by age and id.
 #[utoipa::path(get, path = "/clients/allocations", tag = "Allocations",
     operation_id = "v1ClientAllocationsGetRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise."), ClientAllocationsFilter),
+    params(EnterprisePath, ClientAllocationsFilter),
     responses((status = 200, description = "The records.", body = AllocationsResponse),
         Gate, NotFound, Fault))]
 pub(super) async fn list(
@@ -343,7 +338,7 @@ pub(super) async fn list(
 /// Read an allocation or deallocation (client)
 #[utoipa::path(get, path = "/clients/allocations/{allocationId}", tag = "Allocations",
     operation_id = "v1ClientAllocationGetRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise."),
+    params(EnterprisePath,
         ("allocationId" = uuid::Uuid, Path, description = "The record.")),
     responses((status = 200, description = "The record.", body = AllocationResponse),
         Gate, NotFound, Fault))]
@@ -363,7 +358,7 @@ pub(super) async fn read(
 /// With the partner's own names of currencies and its own way of writing amounts.
 #[utoipa::path(get, path = "/partners/allocations", tag = "Allocations",
     operation_id = "v1PartnerAllocationsGetRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The partner's enterprise."), PartnerAllocationsFilter),
+    params(EnterprisePath, PartnerAllocationsFilter),
     responses((status = 200, description = "The records.", body = AllocationsResponse),
         Gate, NotFound, Fault))]
 pub(super) async fn list_of_partner(
@@ -406,7 +401,7 @@ pub(super) async fn list_of_partner(
 /// Read an allocation or deallocation (partner)
 #[utoipa::path(get, path = "/partners/allocations/{allocationId}", tag = "Allocations",
     operation_id = "v1PartnerAllocationGetRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The partner's enterprise."),
+    params(EnterprisePath,
         ("allocationId" = uuid::Uuid, Path, description = "The record.")),
     responses((status = 200, description = "The record.", body = AllocationResponse),
         Gate, NotFound, Fault))]
@@ -429,7 +424,7 @@ pub(super) async fn read_of_partner(
 /// refused (409).
 #[utoipa::path(put, path = "/partners/allocations", tag = "Allocations",
     operation_id = "v1PartnerAllocationsPutRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The partner's enterprise.")),
+    params(EnterprisePath),
     request_body = Signed<AllocationUpdate>,
     responses((status = 200, description = "What was answered.", body = AllocationUpdated),
         Gate, NotFound, Conflict, Unprocessable, Fault))]
@@ -467,7 +462,7 @@ pub(super) async fn answer_allocation(
 /// As that of an allocation.
 #[utoipa::path(put, path = "/partners/deallocations", tag = "Allocations",
     operation_id = "V1PartnerDeallocationsPutRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The partner's enterprise.")),
+    params(EnterprisePath),
     request_body = Signed<DeallocationUpdate>,
     responses((status = 200, description = "What was answered.", body = DeallocationUpdated),
         Gate, NotFound, Conflict, Unprocessable, Fault))]

@@ -13,7 +13,7 @@ use crate::{
     answer::{Answered, ok},
     error::ApiError,
     gate::{Call, Reads},
-    openapi::{Fault, Gate, NotFound},
+    openapi::{EnterprisePath, Fault, Gate, NotFound},
     projection,
 };
 
@@ -24,7 +24,7 @@ use crate::{
 /// this moment.
 #[utoipa::path(get, path = "/clients/balances", tag = "Balances",
     operation_id = "v1ClientBalancesGetRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise."), ClientBalancesFilter),
+    params(EnterprisePath, ClientBalancesFilter),
     responses((status = 200, description = "The balances.", body = ClientBalancesResponse),
         Gate, NotFound, Fault))]
 pub(super) async fn of_client(
@@ -68,7 +68,7 @@ pub(super) async fn of_client(
 /// partner's names of currencies and way of writing amounts.
 #[utoipa::path(get, path = "/partners/balances", tag = "Balances",
     operation_id = "v1PartnerBalancesGetRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The partner's enterprise."), PartnerBalancesFilter),
+    params(EnterprisePath, PartnerBalancesFilter),
     responses((status = 200, description = "The balances.", body = PartnerBalancesResponse),
         Gate, NotFound, Fault))]
 pub(super) async fn of_partner(

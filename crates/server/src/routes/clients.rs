@@ -7,7 +7,7 @@ use wire::api::clients::ClientResponse;
 use crate::{
     answer::{Answered, ok},
     gate::{Call, Writes},
-    openapi::{Fault, Gate, Unprocessable},
+    openapi::{EnterprisePath, Fault, Gate, Unprocessable},
     projection,
 };
 
@@ -16,7 +16,7 @@ use crate::{
 /// Makes the enterprise a client that can connect to partners, with its Go Account behind it. No
 /// body. Repeating it answers the client there is.
 #[utoipa::path(post, path = "/clients", operation_id = "v1ClientsPostRoute", tag = "Clients",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise.")),
+    params(EnterprisePath),
     responses((status = 200, description = "The client.", body = ClientResponse),
         Gate, Unprocessable, Fault))]
 pub(super) async fn become_client(

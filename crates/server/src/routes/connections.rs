@@ -19,7 +19,7 @@ use crate::{
     answer::{Answered, ok},
     error::ApiError,
     gate::{Call, Demand, Reads, Writes},
-    openapi::{Conflict, Fault, Gate, NotFound, Unprocessable},
+    openapi::{Conflict, EnterprisePath, Fault, Gate, NotFound, Unprocessable},
     projection,
 };
 
@@ -29,7 +29,7 @@ use crate::{
 /// members. Nothing is stored.
 #[utoipa::path(post, path = "/clients/connections/signing", tag = "Connections",
     operation_id = "V1ClientConnectionsSigningPostRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise.")),
+    params(EnterprisePath),
     request_body = NewConnection,
     responses((status = 200, description = "The text to sign.", body = SigningPayload),
         Gate, NotFound, Unprocessable, Fault))]
@@ -45,7 +45,7 @@ pub(super) async fn sign(
 /// As the POST form; the members stand in a JSON body.
 #[utoipa::path(get, path = "/clients/connections/signing", tag = "Connections",
     operation_id = "V1ClientConnectionsSigningGetRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise.")),
+    params(EnterprisePath),
     request_body = NewConnection,
     responses((status = 200, description = "The text to sign.", body = SigningPayload),
         Gate, NotFound, Unprocessable, Fault))]
@@ -56,13 +56,12 @@ pub(super) async fn sign_by_get(
     signing_payload(&network, &call).await
 }
 
-async fn signing_payload<D: Demand>(
-    network: &Network,
-    call: &Call<D>,
-) -> Answered<SigningPayload> {
+async fn signing_payload<D: Demand>(network: &Network, call: &Call<D>) -> Answered<SigningPayload> {
     let json = call.json()?;
     let new = NewConnection::read(&json).map_err(ApiError::invalid)?;
-    network.check_connection(new.partner_id, &new.connection_key).await?;
+    network
+        .check_connection(new.partner_id, &new.connection_key)
+        .await?;
     to_sign::<NewConnection>(&json, &[])
 }
 
@@ -73,7 +72,7 @@ async fn signing_payload<D: Demand>(
 /// told as 422. Repeating the request with the same nonce answers the same connection.
 #[utoipa::path(post, path = "/clients/connections", tag = "Connections",
     operation_id = "v1ClientConnectionsPostRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise.")),
+    params(EnterprisePath),
     request_body = Signed<NewConnection>,
     responses((status = 200, description = "The connection.", body = ConnectionResponse),
         Gate, NotFound, Conflict, Unprocessable, Fault))]
@@ -100,7 +99,7 @@ pub(super) async fn open(
 /// The client's connections, the newest first.
 #[utoipa::path(get, path = "/clients/connections", tag = "Connections",
     operation_id = "v1ClientConnectionsGetRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise."), ClientConnectionsFilter),
+    params(EnterprisePath, ClientConnectionsFilter),
     responses((status = 200, description = "The connections.", body = ConnectionsResponse),
         Gate, NotFound, Fault))]
 pub(super) async fn list(
@@ -127,7 +126,7 @@ pub(super) async fn list(
 /// Read a connection (client)
 #[utoipa::path(get, path = "/clients/connections/{connectionId}", tag = "Connections",
     operation_id = "v1ClientConnectionGetRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise."),
+    params(EnterprisePath,
         ("connectionId" = uuid::Uuid, Path, description = "The connection.")),
     responses((status = 200, description = "The connection.", body = ConnectionResponse),
         Gate, NotFound, Fault))]
@@ -147,7 +146,7 @@ pub(super) async fn read(
 /// `active: false` blocks new allocations; deallocations still work. Not signed.
 #[utoipa::path(put, path = "/clients/connections/{connectionId}", tag = "Connections",
     operation_id = "v1ClientConnectionPutRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise."),
+    params(EnterprisePath,
         ("connectionId" = uuid::Uuid, Path, description = "The connection.")),
     request_body = ConnectionUpdate,
     responses((status = 200, description = "The connection.", body = ConnectionResponse),
@@ -171,7 +170,7 @@ pub(super) async fn update(
 /// The connections to the partners of the enterprise, the newest first.
 #[utoipa::path(get, path = "/partners/connections", tag = "Connections",
     operation_id = "v1PartnerConnectionsGetRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The partner's enterprise."), PartnerConnectionsFilter),
+    params(EnterprisePath, PartnerConnectionsFilter),
     responses((status = 200, description = "The connections.", body = ConnectionsResponse),
         Gate, NotFound, Fault))]
 pub(super) async fn list_of_partner(
@@ -200,7 +199,7 @@ pub(super) async fn list_of_partner(
 /// Read a connection (partner)
 #[utoipa::path(get, path = "/partners/connections/{connectionId}", tag = "Connections",
     operation_id = "v1PartnerConnectionGetRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The partner's enterprise."),
+    params(EnterprisePath,
         ("connectionId" = uuid::Uuid, Path, description = "The connection.")),
     responses((status = 200, description = "The connection.", body = ConnectionResponse),
         Gate, NotFound, Fault))]

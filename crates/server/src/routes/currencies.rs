@@ -10,7 +10,7 @@ use crate::{
     answer::{Answered, ok},
     error::ApiError,
     gate::{Call, Reads},
-    openapi::{Fault, Gate},
+    openapi::{EnterprisePath, Fault, Gate},
 };
 
 /// List supported currencies
@@ -19,7 +19,7 @@ use crate::{
 /// names. Partners that do not exist or belong to another trust organisation are left out.
 #[utoipa::path(get, path = "/supportedCurrencies", tag = "Partners",
     operation_id = "v1EnterpriseSupportedCurrenciesRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The caller's enterprise."), SupportedCurrenciesFilter),
+    params(EnterprisePath, SupportedCurrenciesFilter),
     responses((status = 200, description = "Currencies by partner.", body = SupportedCurrenciesResponse),
         Gate, Fault))]
 pub(super) async fn list(

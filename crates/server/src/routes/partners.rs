@@ -10,7 +10,7 @@ use crate::{
     answer::{Answered, ok},
     error::ApiError,
     gate::{Call, Reads, Writes},
-    openapi::{Fault, Gate, Unprocessable},
+    openapi::{EnterprisePath, Fault, Gate, Unprocessable},
     projection,
 };
 
@@ -20,7 +20,7 @@ use crate::{
 /// partner configuration for this enterprise and `institutionIdentifier` before. Repeating it with
 /// the same content answers the partner there is; with other content it is refused (422).
 #[utoipa::path(post, path = "/partners", operation_id = "v1PartnersPostRoute", tag = "Partners",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The partner's enterprise.")),
+    params(EnterprisePath),
     request_body = NewPartner,
     responses((status = 200, description = "The partner.", body = PartnerResponse),
         Gate, Unprocessable, Fault))]
@@ -49,7 +49,7 @@ pub(super) async fn create(
 ///
 /// Partners that one can connect to, the newest first.
 #[utoipa::path(get, path = "/partners", operation_id = "v1PartnersGetRoute", tag = "Partners",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The caller's enterprise."), PartnersFilter),
+    params(EnterprisePath, PartnersFilter),
     responses((status = 200, description = "The partners.", body = PartnersResponse), Gate, Fault))]
 pub(super) async fn list(
     State(network): State<Network>,

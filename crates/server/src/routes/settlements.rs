@@ -31,7 +31,7 @@ use crate::{
     answer::{Answer, Answered, ok},
     error::ApiError,
     gate::{Call, Demand, Reads, ReadsSettlement, WritesSettlement},
-    openapi::{Conflict, Fault, Gate, NotFound},
+    openapi::{Conflict, EnterprisePath, Fault, Gate, NotFound},
     projection,
 };
 
@@ -41,7 +41,7 @@ use crate::{
 /// members. Nothing is stored.
 #[utoipa::path(post, path = "/partners/settlements-signing", tag = "Settlements",
     operation_id = "v1PartnerSettlementsSigningPostRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The partner's enterprise.")),
+    params(EnterprisePath),
     request_body = SettlementToSign,
     responses((status = 200, description = "The text to sign.", body = SigningPayload),
         Gate, Conflict, Fault))]
@@ -54,7 +54,7 @@ pub(super) async fn sign(call: Call<WritesSettlement>) -> Answered<SigningPayloa
 /// As the POST form; the members stand in a JSON body.
 #[utoipa::path(get, path = "/partners/settlements-signing", tag = "Settlements",
     operation_id = "v1PartnerSettlementSigningGetRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The partner's enterprise.")),
+    params(EnterprisePath),
     request_body = SettlementToSign,
     responses((status = 200, description = "The text to sign.", body = SigningPayload),
         Gate, Conflict, Fault))]
@@ -76,7 +76,7 @@ fn signing_payload<D: Demand>(call: &Call<D>) -> Answered<SigningPayload> {
 /// may dispute settlements this version is refused (403).
 #[utoipa::path(post, path = "/partners/settlements", tag = "Settlements",
     operation_id = "v1PartnerSettlementsPostRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The partner's enterprise.")),
+    params(EnterprisePath),
     request_body = Signed<NewSettlement>,
     responses((status = 200, description = "Everything is booked.", body = SettlementCompleted),
         (status = 400, description = "The request is malformed or contradicts itself; `errors` names every fault.", body = wire::api::error::ErrorBody),
@@ -172,7 +172,7 @@ fn only_disputed(ids: Option<Vec<Uuid>>, only: Option<bool>) -> Option<Vec<Uuid>
 /// direction in which they move the client's money.
 #[utoipa::path(get, path = "/clients/settlements", tag = "Settlements",
     operation_id = "v1ClientSettlementsGetRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise."), ClientSettlementsFilter),
+    params(EnterprisePath, ClientSettlementsFilter),
     responses((status = 200, description = "The settlements.", body = ClientSettlementsResponse),
         Gate, NotFound, Fault))]
 pub(super) async fn list_of_client(
@@ -189,7 +189,9 @@ pub(super) async fn list_of_client(
         ..SettlementFilter::default()
     };
     let page = page(sent.page);
-    let found = network.client_settlements(&call.caller, filter, page).await?;
+    let found = network
+        .client_settlements(&call.caller, filter, page)
+        .await?;
     let shown = found.iter().map(|view| ClientSettlement {
         transfer_direction: match (view.sends, view.receives) {
             (true, true) => TransferDirection::SendAndReceive,
@@ -209,7 +211,7 @@ pub(super) async fn list_of_client(
 /// "Counterparty".
 #[utoipa::path(get, path = "/clients/settlements/{settlementId}", tag = "Settlements",
     operation_id = "v1ClientSettlementGetRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise."),
+    params(EnterprisePath,
         ("settlementId" = uuid::Uuid, Path, description = "The settlement."), ClientSettlementFilter),
     responses((status = 200, description = "The settlement.", body = ClientSettlementResponse),
         Gate, NotFound, Fault))]
@@ -240,7 +242,7 @@ pub(super) async fn read_of_client(
 /// All transfers of the client's connections, over all settlements.
 #[utoipa::path(get, path = "/clients/settlementTransfers", tag = "Settlements",
     operation_id = "v1ClientSettlementTransfersGetRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The client's enterprise."), SettlementTransfersFilter),
+    params(EnterprisePath, SettlementTransfersFilter),
     responses((status = 200, description = "The transfers.", body = SettlementTransfersResponse),
         Gate, NotFound, Fault))]
 pub(super) async fn transfers(
@@ -263,7 +265,9 @@ pub(super) async fn transfers(
         }),
         partner_ids: sent.partner_ids,
         settlement_states: states(sent.settlement_statuses),
-        settlement_updated_since: sent.settlement_updated_on_or_after.map(|at| Timestamp(at.0)),
+        settlement_updated_since: sent
+            .settlement_updated_on_or_after
+            .map(|at| Timestamp(at.0)),
         settlement_updated_before: sent.settlement_updated_before.map(|at| Timestamp(at.0)),
         by_update: sent.sort_field.is_some(),
         descending: sent.sort_direction == Some(SortDirection::Descending),
@@ -285,7 +289,7 @@ pub(super) async fn transfers(
 /// Settlements that the enterprise has posted, the newest first.
 #[utoipa::path(get, path = "/partners/settlements", tag = "Settlements",
     operation_id = "v1PartnerSettlementsGetRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The partner's enterprise."), PartnerSettlementsFilter),
+    params(EnterprisePath, PartnerSettlementsFilter),
     responses((status = 200, description = "The settlements.", body = PartnerSettlementsResponse),
         Gate, Fault))]
 pub(super) async fn list_of_partner(
@@ -319,7 +323,7 @@ pub(super) async fn list_of_partner(
 /// With a page of its transfers, in the partner's names and amounts.
 #[utoipa::path(get, path = "/partners/settlements/{settlementId}", tag = "Settlements",
     operation_id = "v1PartnerSettlementGetRoute",
-    params(("enterpriseId" = String, Path, min_length = 1, description = "The partner's enterprise."),
+    params(EnterprisePath,
         ("settlementId" = uuid::Uuid, Path, description = "The settlement."), PartnerSettlementFilter),
     responses((status = 200, description = "The settlement.", body = PartnerSettlementResponse),
         Gate, NotFound, Fault))]

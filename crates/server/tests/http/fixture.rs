@@ -232,10 +232,22 @@ impl World {
                 .await
                 .expect("a currency");
         }
-        let client_token =
-            enterprise(&network, CLIENT, "Northwind", client_account, &extended_key(1)).await;
-        let partner_token =
-            enterprise(&network, PARTNER, "Harbour", partner_account, &extended_key(2)).await;
+        let client_token = enterprise(
+            &network,
+            CLIENT,
+            "Northwind",
+            client_account,
+            &extended_key(1),
+        )
+        .await;
+        let partner_token = enterprise(
+            &network,
+            PARTNER,
+            "Harbour",
+            partner_account,
+            &extended_key(2),
+        )
+        .await;
         hand.put_configuration(configuration(
             PARTNER,
             INSTITUTION,

@@ -1,8 +1,8 @@
 //! The network as its users meet it: real HTTP, a real simulated exchange, both real databases.
 
+mod balances;
 mod contract;
 mod create_partner;
-mod balances;
 mod fixture;
 mod main_job;
 mod onboarding;

@@ -16,7 +16,10 @@ async fn from_create_partner_to_a_settled_trade() {
             .allocate(connection, request("ofcbtc", 400, "a-1"))
             .await
             .expect("an allocation");
-        assert!(matches!(allocated.allocation, AcceptedAllocation::Cleared(_)));
+        assert!(matches!(
+            allocated.allocation,
+            AcceptedAllocation::Cleared(_)
+        ));
         assert_eq!(world.custody("ofcbtc").await, (999_999_600, 0));
         assert_eq!(world.allocated(connection, "ofcbtc").await, (400, 0));
 

@@ -739,7 +739,12 @@ async fn everything_listed(database: TestDatabase) -> String {
             .expect("a list"),
     );
     tell(&store.balances(&owners).await.expect("a list"));
-    tell(&store.due_messages(at(1_000), Vec::new(), 1_000).await.expect("a list"));
+    tell(
+        &store
+            .due_messages(at(1_000), Vec::new(), 1_000)
+            .await
+            .expect("a list"),
+    );
     tell(&store.next_message_due().await.expect("a time"));
     tell(&store.deposits(None, ALL).await.expect("a list"));
     tell(&store.withdrawals(None, ALL).await.expect("a list"));

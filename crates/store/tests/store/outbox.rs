@@ -10,6 +10,7 @@ use crate::fixture::{Alpha, Exchange, Later, Link, Network, START, btc, identifi
 
 on_both! {
     the_most_urgent_comes_first
+    what_the_chain_is_past_is_due_whatever_our_clock_says
     nothing_waits_once_everything_is_said
     a_reservation_is_asked_about_and_then_told
 }
@@ -29,7 +30,10 @@ fn message(number: u64, due_at: i64, call: Option<MessageCall>) -> Message {
 }
 
 async fn due(network: &Network, now: i64, at_most: u32) -> Vec<Uuid> {
-    let messages = network.store.due_messages(Timestamp(now), Vec::new(), at_most).await;
+    let messages = network
+        .store
+        .due_messages(Timestamp(now), Vec::new(), at_most)
+        .await;
     messages
         .expect("a list")
         .into_iter()
@@ -57,21 +61,33 @@ async fn the_most_urgent_comes_first(database: TestDatabase) {
         // Nothing is left to be said here, however long ago it was due.
         (1, 5, None),
     ] {
-        network.done(put(message(number, due_at, call))).await;
+        network
+            .done(put(message(number, START.0 + due_at, call)))
+            .await;
     }
+    let after = |time: i64| START.0 + time;
     let subjects = |numbers: &[u64]| -> Vec<Uuid> {
         numbers
             .iter()
             .map(|number| identifier(20, *number))
             .collect()
     };
-    assert_eq!(due(&network, 9, 10).await, subjects(&[]));
-    assert_eq!(due(&network, 10, 10).await, subjects(&[4]));
-    assert_eq!(due(&network, 29, 10).await, subjects(&[4, 2, 3]));
-    assert_eq!(due(&network, 30, 10).await, subjects(&[4, 2, 3, 5]));
-    assert_eq!(due(&network, 30, 2).await, subjects(&[4, 2]));
-    assert_eq!(due(&network, 30, 0).await, subjects(&[]));
-    assert_eq!(next_due(&network).await, Some(10));
+    assert_eq!(due(&network, after(9), 10).await, subjects(&[]));
+    assert_eq!(due(&network, after(10), 10).await, subjects(&[4]));
+    assert_eq!(due(&network, after(29), 10).await, subjects(&[4, 2, 3]));
+    assert_eq!(due(&network, after(30), 10).await, subjects(&[4, 2, 3, 5]));
+    assert_eq!(due(&network, after(30), 2).await, subjects(&[4, 2]));
+    assert_eq!(due(&network, after(30), 0).await, subjects(&[]));
+    assert_eq!(next_due(&network).await, Some(after(10)));
+}
+
+async fn what_the_chain_is_past_is_due_whatever_our_clock_says(database: TestDatabase) {
+    let network = Network::bare(database).await;
+    for (number, due_at) in [(1, START.0), (2, START.0 + 1)] {
+        let call = Some(MessageCall::Clear);
+        network.done(put(message(number, due_at, call))).await;
+    }
+    assert_eq!(due(&network, 0, 10).await, [identifier(20, 1)]);
 }
 
 async fn nothing_waits_once_everything_is_said(database: TestDatabase) {
