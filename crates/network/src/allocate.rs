@@ -173,9 +173,8 @@ impl Network {
         currency: &Currency,
     ) -> Result<(), Failure> {
         let connection = self.own_connection(caller, connection).await?;
-        let refuse = |name, message: String| {
-            Err(Refusal::new(Class::Unprocessable, name, message).into())
-        };
+        let refuse =
+            |name, message: String| Err(Refusal::new(Class::Unprocessable, name, message).into());
         if connection.partners_ids().is_none() {
             let message = "the partner has not accepted this connection yet".to_owned();
             return refuse("connection_not_initialized", message);

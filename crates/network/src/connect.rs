@@ -6,7 +6,8 @@ use partner::{ConnectAnswer, Endpoint};
 use rules::{
     Class, ConnectionId, PartnerId, Reason, Refusal,
     connect::{
-        AnswerConnection, ConnectionVerdict, OpenConnection, Opened, UpdateConnection, check_partner_takes,
+        AnswerConnection, ConnectionVerdict, OpenConnection, Opened, UpdateConnection,
+        check_partner_takes,
     },
     deliver::Undelivered,
     record::{Connection, ConnectionState, KeySchema, MessageCall},

@@ -47,17 +47,17 @@ impl PartnerTerms {
         Some(&known.ticker)
     }
 
-    /// The network's currencies behind names of partners, in any of these terms. Names that nobody
+    /// The network's currencies behind names of partners, in all of these terms. Names that nobody
     /// has are left out, so that the list may be empty.
     pub fn tickers<'terms>(
-        terms: impl IntoIterator<Item = &'terms PartnerTerms> + Clone,
+        terms: impl IntoIterator<Item = &'terms PartnerTerms>,
         names: &[String],
     ) -> Vec<String> {
-        let behind = |name: &String| {
-            let mut terms = terms.clone().into_iter();
-            terms.find_map(|terms| terms.currency(name)).map(ToString::to_string)
+        let in_terms = |terms: &'terms PartnerTerms| {
+            let tickers = names.iter().filter_map(|name| terms.currency(name));
+            tickers.map(ToString::to_string)
         };
-        names.iter().filter_map(behind).collect()
+        terms.into_iter().flat_map(in_terms).collect()
     }
 
     fn decimals_written(&self, currency: &Currency) -> Option<u8> {

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use ledger::{Balance, Currency, Owner};
 use rules::{
     AllocationId, ClientId, ConnectionId, PartnerId, SettlementId,
-    record::{Allocation, Connection, Participation, Partner, PartnerConfiguration, Settlement, Transfer},
+    record::{
+        Allocation, Connection, Participation, Partner, PartnerConfiguration, Settlement, Transfer,
+    },
 };
 use store::{
     AllocationFilter, ConnectionFilter, Owned, Page, PartnerFilter, SettlementFilter, Side,
@@ -510,12 +512,16 @@ impl Network {
         let settlement = settlement
             .filter(|s| s.partner_enterprise_id == caller.enterprise.id)
             .ok_or_else(|| Failure::not_found("settlement"))?;
-        filter.settlement_ids = Some(vec![settlement.id.0]);
-        let transfers = self.store().transfers(None, filter, page).await?;
         let partner = self.store().partner(settlement.partner_id).await?;
         let partner = partner.ok_or_else(|| Failure::not_found("partner"))?;
+        let terms = self.terms_of(&partner).await?;
+        filter.settlement_ids = Some(vec![settlement.id.0]);
+        if let Some(names) = filter.partner_currencies.take() {
+            filter.currencies = Some(PartnerTerms::tickers([&terms], &names));
+        }
+        let transfers = self.store().transfers(None, filter, page).await?;
         Ok(SettlementDetail {
-            terms: self.terms_of(&partner).await?,
+            terms,
             settlement,
             transfers,
         })

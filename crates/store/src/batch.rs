@@ -266,12 +266,15 @@ impl Store {
 
 /// How many commands from the first on go into one batch; at least one.
 fn fitting(waiting: &[Box<dyn Waiting>]) -> usize {
-    let mut weight = 0_usize;
-    let fits = |waiter: &&Box<dyn Waiting>| {
-        weight = weight.saturating_add(waiter.weight());
-        weight <= WEIGHT_MAX
-    };
-    waiting.iter().take_while(fits).count().max(1)
+    let weights = waiting.iter().map(|waiter| waiter.weight());
+    let totals = weights.scan(0_usize, |total, weight| {
+        *total = total.saturating_add(weight);
+        Some(*total)
+    });
+    totals
+        .take_while(|total| *total <= WEIGHT_MAX)
+        .count()
+        .max(1)
 }
 
 struct Writer {

@@ -95,8 +95,7 @@ impl<D: Demand> FromRequest<Network> for Call<D> {
 
     async fn from_request(request: Request, network: &Network) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
-        let body = read_body(&parts.headers, body, D::BODY_MAX).await?;
-        let authentic = authenticate(network, &parts, &body).await?;
+        let (authentic, body) = admit(network, &parts, body, D::BODY_MAX).await?;
         let path = path_params(&mut parts, network).await?;
         let enterprise = path.enterprise(&parts.headers)?;
         let caller = network.enter(&authentic, &enterprise).await?;
@@ -131,8 +130,7 @@ async fn enter_installation(
     changes: bool,
 ) -> Result<(UserId, PathTexts, Sent), ApiError> {
     let (mut parts, body) = request.into_parts();
-    let body = read_body(&parts.headers, body, BODY_MAX).await?;
-    let authentic = authenticate(network, &parts, &body).await?;
+    let (authentic, body) = admit(network, &parts, body, BODY_MAX).await?;
     let path = path_texts(&mut parts, network).await?;
     let user_id = network.require_installation_role(&authentic, changes)?;
     Ok((user_id, path, sent(parts, body)))
@@ -233,54 +231,70 @@ fn sent(parts: Parts, body: Bytes) -> Sent {
     }
 }
 
-async fn read_body(
-    headers: &HeaderMap,
+/// Size, bearer, HMAC. A body is kept only for those whose bearer counts: for others it is counted
+/// and thrown away, so that strangers cannot fill the memory.
+async fn admit(
+    network: &Network,
+    parts: &Parts,
     body: axum::body::Body,
     at_most: usize,
-) -> Result<Bytes, ApiError> {
-    let too_large = || {
-        let message = format!("the body has more than {at_most} bytes");
-        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
-    };
-    let announced = headers
+) -> Result<(Authentic, Bytes), ApiError> {
+    let announced = parts
+        .headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > at_most) {
-        return Err(too_large());
+        return Err(body_too_large(at_most));
     }
-    match Limited::new(body, at_most).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(_) => {
-            let message = "the body broke off";
-            Err(ApiError::new(
-                StatusCode::BAD_REQUEST,
-                "invalid_request",
-                message,
-            ))
+    let body = Limited::new(body, at_most);
+    let authentic = match authenticate(network, parts).await {
+        Ok(authentic) => authentic,
+        Err(error) => {
+            discard(body, at_most).await?;
+            return Err(error);
         }
-    }
+    };
+    let collected = body.collect().await;
+    let body = collected
+        .map_err(|error| broken(&*error, at_most))?
+        .to_bytes();
+    let uri = parts
+        .extensions
+        .get::<OriginalUri>()
+        .map_or(&parts.uri, |original| &original.0);
+    credentials::check_hmac(&authentic, parts, uri, &body)?;
+    let token = authentic.principal.token.id;
+    let _ = crate::context::current().token_id.set(token.0);
+    Ok((authentic, body))
 }
 
-async fn authenticate(
-    network: &Network,
-    parts: &Parts,
-    body: &[u8],
-) -> Result<Authentic, ApiError> {
+async fn authenticate(network: &Network, parts: &Parts) -> Result<Authentic, ApiError> {
     let bearer = credentials::bearer(&parts.headers)?;
     let from = parts
         .extensions
         .get::<ConnectInfo<SocketAddr>>()
         .map(|info| info.0.ip());
-    let authentic = network.authenticate(bearer, from).await?;
-    let uri = parts
-        .extensions
-        .get::<OriginalUri>()
-        .map_or(&parts.uri, |original| &original.0);
-    credentials::check_hmac(&authentic, parts, uri, body)?;
-    let token = authentic.principal.token.id;
-    let _ = crate::context::current().token_id.set(token.0);
-    Ok(authentic)
+    Ok(network.authenticate(bearer, from).await?)
+}
+
+async fn discard(mut body: Limited<axum::body::Body>, at_most: usize) -> Result<(), ApiError> {
+    while let Some(frame) = body.frame().await {
+        frame.map_err(|error| broken(&*error, at_most))?;
+    }
+    Ok(())
+}
+
+fn body_too_large(at_most: usize) -> ApiError {
+    let message = format!("the body has more than {at_most} bytes");
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+}
+
+fn broken(error: &(dyn std::error::Error + 'static), at_most: usize) -> ApiError {
+    if error.is::<LengthLimitError>() {
+        return body_too_large(at_most);
+    }
+    let message = "the body broke off";
+    ApiError::new(StatusCode::BAD_REQUEST, "invalid_request", message)
 }
 
 /// The variables of a path as they were sent, their percent-encoding undone.
@@ -381,11 +395,7 @@ pub(crate) async fn unknown_route(State(network): State<Network>, request: Reque
         return framework_fault(StatusCode::NOT_FOUND, "unknown_route", message);
     }
     let (parts, body) = request.into_parts();
-    let checked = async {
-        let body = read_body(&parts.headers, body, BODY_MAX).await?;
-        authenticate(&network, &parts, &body).await
-    };
-    match checked.await {
+    match admit(&network, &parts, body, BODY_MAX).await {
         Ok(_) => empty_enterprise().into_response(),
         Err(error) => error.into_response(),
     }

@@ -45,7 +45,7 @@ pub(super) struct AccessToken {
     /// Whether it can also prove itself by request HMACs (`v2x`) or not (`plain`).
     #[schema(value_type = spellings::AccessTokenKind)]
     kind: &'static str,
-    /// What it may be used for on the network's own API.
+    /// What it may be used for.
     #[schema(value_type = Vec<spellings::Scope>)]
     scopes: Vec<Scope>,
     /// Networks (CIDR) that it may be used from; none: from anywhere.
@@ -116,8 +116,8 @@ pub(super) struct WantedToken {
     /// `plain` if left out.
     #[schema(value_type = Option<spellings::AccessTokenKind>)]
     kind: TokenKind,
-    /// What it may be used for on the network's own API; to change something both are needed. The
-    /// operator API asks for the user's role instead.
+    /// What it may be used for. To change something in an enterprise, reading is needed as well; the
+    /// operator API needs `installation`, beside the user's role.
     #[schema(value_type = Vec<spellings::Scope>)]
     scopes: Vec<Scope>,
     /// Networks (CIDR) that it may be used from; left out or empty: from anywhere.

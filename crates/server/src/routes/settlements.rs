@@ -6,7 +6,7 @@ use axum::{
 };
 use http::StatusCode;
 use ledger::Timestamp;
-use network::{Network, PartnerTerms, SettlementAmount, SettlementRequest};
+use network::{Network, SettlementAmount, SettlementRequest};
 use rules::record::{self, SettlementForm, SettlementState};
 use store::{SettlementFilter, TransferFilter};
 use uuid::Uuid;
@@ -337,13 +337,7 @@ pub(super) async fn read_of_partner(
         accounts.map(|ids| ids.into_iter().map(|id| id.0).collect())
     };
     let filter = TransferFilter {
-        currencies: match sent.currencies {
-            None => None,
-            Some(names) => {
-                let terms = network.own_terms(&call.caller).await?;
-                Some(PartnerTerms::tickers(terms.values(), &names))
-            }
-        },
+        partner_currencies: sent.currencies,
         source_network_account_ids: sent.source_network_account_ids,
         source_go_account_ids: accounts(sent.source_trading_account_ids),
         destination_network_account_ids: sent.destination_network_account_ids,

@@ -18,7 +18,10 @@ mod token;
 mod user;
 mod withdrawal;
 
-use std::path::PathBuf;
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -129,7 +132,7 @@ impl OperatorCommand {
             Noun::Apply { file } => {
                 let file = NetworkFile::read(&file)?;
                 for line in apply(&client, &file).await? {
-                    println!("{line}");
+                    print(&line)?;
                 }
                 return Ok(());
             }
@@ -140,8 +143,15 @@ impl OperatorCommand {
             Request::Post(path, body) => client.post(&path, &body).await?,
             Request::Delete(path) => request::delete(&self.url, &token, &path).await?,
         };
-        println!("{}", serde_json::to_string_pretty(&answer)?);
-        Ok(())
+        Ok(print(&serde_json::to_string_pretty(&answer)?)?)
+    }
+}
+
+/// Prints a line; a reader that has seen enough, such as `head`, is no failure.
+fn print(line: &str) -> io::Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
     }
 }
 

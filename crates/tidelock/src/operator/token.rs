@@ -1,6 +1,7 @@
 //! `tidelock operator token`.
 
-use clap::Subcommand;
+use clap::{Subcommand, builder::PossibleValuesParser};
+use rules::record::Scope;
 use serde_json::json;
 
 use super::request::{Paging, Request, listed, path};
@@ -25,11 +26,8 @@ pub(super) enum Verb {
         /// Whether it can also prove itself by request HMACs (v2x) or not (plain)
         #[arg(long, value_parser = ["plain", "v2x"], default_value = "plain")]
         kind: String,
-        /// What it may be used for on the network's own API; may be repeated
-        #[arg(
-            long = "scope",
-            value_parser = ["settlement_network_read", "settlement_network_write"]
-        )]
+        /// What it may be used for; may be repeated
+        #[arg(long = "scope", value_parser = scopes())]
         scopes: Vec<String>,
         /// A network (CIDR) that it may be used from; may be repeated; left out: from anywhere
         #[arg(long = "network")]
@@ -43,6 +41,10 @@ pub(super) enum Verb {
         /// Which token, by its id
         token_id: String,
     },
+}
+
+fn scopes() -> PossibleValuesParser {
+    Scope::ALL.iter().map(|(spelling, _)| *spelling).into()
 }
 
 impl Verb {
