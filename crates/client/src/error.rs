@@ -89,7 +89,9 @@ pub enum PostedAllocation {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.status, self.message)?;
-        for error in &self.errors {
+        // Our own server's sentence names the faults already; another's may not.
+        let untold = |error: &&FieldError| !self.message.contains(&error.message);
+        for error in self.errors.iter().filter(untold) {
             write!(f, "; {} {}", error.field, error.message)?;
         }
         if let Some(name) = &self.name {

@@ -62,6 +62,14 @@ impl OperatorClient {
         self.send(Method::PUT, path, json(body)?, true).await
     }
 
+    /// Removes something. What is gone already is gone.
+    ///
+    /// # Errors
+    /// Those of [`Client::send`](crate::Client::send).
+    pub async fn delete(&self, path: &str) -> Result<Value, ClientError> {
+        self.send(Method::DELETE, path, Vec::new(), true).await
+    }
+
     async fn send(
         &self,
         method: Method,

@@ -19,10 +19,15 @@ pub(crate) struct Init {
 impl Init {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let token = initialise(&self.installation).await?;
-        println!("The installation is in {}.", self.installation.data.display());
+        println!(
+            "The installation is in {}.",
+            self.installation.data.display()
+        );
         println!("Its first operator's access token, shown this once:\n");
         println!("{}\n", token.as_str());
-        println!("Start the network with `tidelock serve`, and act on it with `tidelock operator`.");
+        println!(
+            "Start the network with `tidelock serve`, and act on it with `tidelock operator`."
+        );
         Ok(())
     }
 }
@@ -51,7 +56,8 @@ async fn first_operator(network: &Network) -> anyhow::Result<String> {
     let hand = network.installation();
     let user_id = UserId(Uuid::new_v4());
     let role = Some(InstallationRole::Operator);
-    hand.put_user(user_id, "first operator".to_owned(), role).await?;
+    hand.put_user(user_id, "first operator".to_owned(), role)
+        .await?;
     let issued = hand
         .issue_token(NewToken {
             user_id,

@@ -103,7 +103,9 @@ impl Installation {
 
     /// The public key by which partners know our calls.
     pub(crate) fn call_public_key(&self) -> anyhow::Result<String> {
-        let file = self.call_key_folder().join(format!("{DEFAULT_CALL_KEY}.pub.pem"));
+        let file = self
+            .call_key_folder()
+            .join(format!("{DEFAULT_CALL_KEY}.pub.pem"));
         fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))
     }
 
@@ -128,7 +130,10 @@ impl Installation {
             signers.insert(id.to_owned(), signer);
         }
         if signers.is_empty() {
-            bail!("there is no key to sign calls to partners in {}", folder.display());
+            bail!(
+                "there is no key to sign calls to partners in {}",
+                folder.display()
+            );
         }
         Ok(PartnerCaller::new(signers, now))
     }

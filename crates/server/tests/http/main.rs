@@ -1,13 +1,20 @@
 //! The network as its users meet it: real HTTP, a real simulated exchange, both real databases.
 
+mod allocations;
 mod balances;
+mod concurrency;
 mod connections;
 mod contract;
 mod create_partner;
 mod fixture;
 mod gate;
+mod interruptions;
+mod late_answers;
 mod main_job;
+mod movements;
 mod onboarding;
+mod partner_faults;
+mod repeats;
 mod settlement_views;
 mod settlements;
 mod settling;

@@ -38,7 +38,9 @@ pub(crate) struct Demo {
 impl Demo {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         logging::start_with(LogFormat::Text, "warn")?;
-        let folder = tempfile::Builder::new().prefix("tidelock-demo-").tempdir()?;
+        let folder = tempfile::Builder::new()
+            .prefix("tidelock-demo-")
+            .tempdir()?;
         let installation = Installation::in_folder(folder.path());
         let operator_token = initialise(&installation).await?;
 

@@ -202,13 +202,18 @@ async fn issue_token(operator: &OperatorClient, user: &str) -> anyhow::Result<St
         "label": "demo",
         "scopes": ["settlement_network_read", "settlement_network_write"],
     });
-    let issued = operator.post(&format!("/users/{user}/tokens"), &wanted).await?;
+    let issued = operator
+        .post(&format!("/users/{user}/tokens"), &wanted)
+        .await?;
     let token = issued["token"].as_str().context("no token was issued")?;
     Ok(token.to_owned())
 }
 
 async fn create_partner(exchange: &Client) -> anyhow::Result<Uuid> {
-    does("exchange", "calls Create Partner: it takes connections of schema \"token\"");
+    does(
+        "exchange",
+        "calls Create Partner: it takes connections of schema \"token\"",
+    );
     let created = exchange
         .register_partner(&NewPartner {
             name: "Harbour Exchange".to_owned(),
@@ -222,7 +227,10 @@ async fn create_partner(exchange: &Client) -> anyhow::Result<Uuid> {
         })
         .await?;
     let partner = created.partner;
-    heard(&format!("partner {} is active: {}", partner.id, partner.active));
+    heard(&format!(
+        "partner {} is active: {}",
+        partner.id, partner.active
+    ));
     ensure!(partner.active, "the new partner is not active");
     Ok(partner.id)
 }
@@ -234,11 +242,17 @@ async fn connect(
 ) -> anyhow::Result<(Uuid, String)> {
     does("client", "becomes a client of the network");
     let own = client.become_client().await?.client;
-    heard(&format!("client {} on Go Account {}", own.id, own.wallet_id));
+    heard(&format!(
+        "client {} on Go Account {}",
+        own.id, own.wallet_id
+    ));
 
     does("client", "looks for partners and their currencies");
     let partners = client.partners(&PartnersFilter::default()).await?.partners;
-    let names: Vec<&str> = partners.iter().map(|partner| partner.name.as_str()).collect();
+    let names: Vec<&str> = partners
+        .iter()
+        .map(|partner| partner.name.as_str())
+        .collect();
     heard(&names.join(", "));
     let filter = SupportedCurrenciesFilter {
         partner_ids: vec![partner_id],
@@ -251,7 +265,10 @@ async fn connect(
         .map(|c| format!("{} is {} there", c.ofc_currency, c.partner_names.join("/")));
     heard(&names.collect::<Vec<_>>().join(", "));
 
-    does("client", "opens an account at the exchange and gets a connection token");
+    does(
+        "client",
+        "opens an account at the exchange and gets a connection token",
+    );
     let account = stage
         .control(Method::POST, "accounts", &json!({ "name": "Northwind" }))
         .await?;
@@ -259,7 +276,10 @@ async fn connect(
     let connection_token = text(&account, "connectionToken")?;
     heard(&format!("account {account_id}"));
 
-    does("client", "connects to the exchange, signed with its Go Account's key");
+    does(
+        "client",
+        "connects to the exchange, signed with its Go Account's key",
+    );
     let connection = client
         .connect(NewConnection {
             partner_id,
@@ -273,13 +293,18 @@ async fn connect(
         "connection {}, accepted by the exchange: {}",
         connection.id, connection.initialized
     ));
-    ensure!(connection.initialized, "the exchange did not accept the connection");
+    ensure!(
+        connection.initialized,
+        "the exchange did not accept the connection"
+    );
     Ok((connection.id, account_id))
 }
 
 fn text(value: &Value, member: &str) -> anyhow::Result<String> {
     let text = value[member].as_str();
-    Ok(text.with_context(|| format!("the exchange told no {member}"))?.to_owned())
+    Ok(text
+        .with_context(|| format!("the exchange told no {member}"))?
+        .to_owned())
 }
 
 fn amount(currency: &str, quantity: &str) -> anyhow::Result<ClientAmount> {
@@ -309,10 +334,15 @@ fn ensure_cleared(outcome: &AcceptedAllocation) -> anyhow::Result<()> {
 }
 
 async fn balances(client: &Client) -> anyhow::Result<ClientBalancesResponse> {
-    let balances = client.client_balances(&ClientBalancesFilter::default()).await?;
+    let balances = client
+        .client_balances(&ClientBalancesFilter::default())
+        .await?;
     println!("          │   in custody  {}", figures(&balances.balances));
     for connection in balances.network_balances.values() {
-        println!("          │   allocated   {}", figures(&connection.balances));
+        println!(
+            "          │   allocated   {}",
+            figures(&connection.balances)
+        );
     }
     Ok(balances)
 }
@@ -335,22 +365,36 @@ async fn allocate(client: &Client, connection: Uuid) -> anyhow::Result<()> {
 }
 
 async fn trade_and_settle(stage: &Stage, account: &str) -> anyhow::Result<()> {
-    does("client", "trades at the exchange: sells 0.5 BTC at 60 000, buys 5 ETH at 2 400");
+    does(
+        "client",
+        "trades at the exchange: sells 0.5 BTC at 60 000, buys 5 ETH at 2 400",
+    );
     let leg = |currency: &str, quantity: &str| json!({"currency": currency, "quantity": quantity});
     for (base, quote) in [
         (leg("BTC", "-50000000"), leg("USDT", "30000000000")),
-        (leg("ETH", "5000000000000000000"), leg("USDT", "-12000000000")),
+        (
+            leg("ETH", "5000000000000000000"),
+            leg("USDT", "-12000000000"),
+        ),
     ] {
         let trade = json!({"accountId": account, "base": base, "quote": quote});
         stage.trade(&trade).await?;
     }
     heard("two trades; nothing has moved in custody");
 
-    does("exchange", "posts the netted gains and losses as a signed settlement");
-    let answer = stage.control(Method::POST, "settlements", &json!({})).await?;
+    does(
+        "exchange",
+        "posts the netted gains and losses as a signed settlement",
+    );
+    let answer = stage
+        .control(Method::POST, "settlements", &json!({}))
+        .await?;
     let status = answer["network"]["body"]["settlement"]["status"].as_str();
     heard(&format!("settlement {}", status.unwrap_or("unknown")));
-    ensure!(status == Some("completed"), "the settlement did not complete: {answer}");
+    ensure!(
+        status == Some("completed"),
+        "the settlement did not complete: {answer}"
+    );
     Ok(())
 }
 
@@ -366,7 +410,11 @@ async fn see_the_settlement(client: &Client) -> anyhow::Result<()> {
     ensure!(transfers.len() == 3, "three transfers were expected");
     for transfer in &transfers {
         let shown = human(&transfer.currency, &transfer.quantity);
-        heard(&format!("{shown} {} {}", transfer.currency, transfer.status.as_str()));
+        heard(&format!(
+            "{shown} {} {}",
+            transfer.currency,
+            transfer.status.as_str()
+        ));
     }
     balances(client).await?;
     Ok(())
@@ -407,7 +455,10 @@ async fn close(
         ("ofcusdt", "268000000000"),
     ] {
         let found = available(currency);
-        ensure!(found.as_deref() == Some(units), "{currency}: {found:?}, not {units}");
+        ensure!(
+            found.as_deref() == Some(units),
+            "{currency}: {found:?}, not {units}"
+        );
     }
     let left = closing.network_balances.get(&connection);
     let nothing_left = left.is_some_and(|left| {
@@ -417,13 +468,18 @@ async fn close(
     ensure!(nothing_left, "something is still allocated: {left:?}");
 
     does("exchange", "closing balances of its own Go Account");
-    let own = exchange.partner_balances(&PartnerBalancesFilter::default()).await?;
+    let own = exchange
+        .partner_balances(&PartnerBalancesFilter::default())
+        .await?;
     heard(&figures(&own.balances.unwrap_or_default()));
     does("exchange", "its own books of the client's account");
     let books = stage.emptied_account(account).await?;
     heard(&books);
 
-    does("auditor", "tidelock verify recomputes every balance from the journal");
+    does(
+        "auditor",
+        "tidelock verify recomputes every balance from the journal",
+    );
     let report = verify::verify(&stage.location).await?;
     for line in verify::describe(&report) {
         heard(&line);

@@ -44,7 +44,11 @@ pub(super) fn heard(what: &str) {
 
 /// Says how many decimals the demo's currencies have, by ticker or by the exchange's name.
 fn decimals(currency: &str) -> u8 {
-    match currency.trim_start_matches("ofc").to_ascii_lowercase().as_str() {
+    match currency
+        .trim_start_matches("ofc")
+        .to_ascii_lowercase()
+        .as_str()
+    {
         "btc" => 8,
         "eth" => 18,
         "usdt" => 6,
@@ -93,7 +97,10 @@ impl Stage {
                 .header("content-type", "application/json")
                 .body(body.to_string());
         }
-        let response = request.send().await.context("the exchange did not answer")?;
+        let response = request
+            .send()
+            .await
+            .context("the exchange did not answer")?;
         let status = response.status();
         let text = response.text().await?;
         if !status.is_success() {
@@ -140,7 +147,10 @@ impl Stage {
         println!("\nEverything stays up until Ctrl-C.\n");
         println!("  network            {}", self.network_url);
         println!("  OpenAPI document   {}/openapi.json", self.network_url);
-        println!("  exchange           {} (control API below /control/v1)", self.exchange_url);
+        println!(
+            "  exchange           {} (control API below /control/v1)",
+            self.exchange_url
+        );
         println!("  operator token     {}", self.operator_token);
         println!("  exchange token     {}", cast.exchange_token);
         println!("  client token       {}", cast.client_token);

@@ -141,7 +141,7 @@ impl OperatorCommand {
             Request::Get(path) => client.get(&path).await?,
             Request::Put(path, body) => client.put(&path, &body).await?,
             Request::Post(path, body) => client.post(&path, &body).await?,
-            Request::Delete(path) => request::delete(&self.url, &token, &path).await?,
+            Request::Delete(path) => client.delete(&path).await?,
         };
         Ok(print(&serde_json::to_string_pretty(&answer)?)?)
     }

@@ -1,6 +1,5 @@
 //! One request to the operator API: its method, path and body.
 
-use anyhow::{Context, bail};
 use clap::Args;
 use reqwest::Url;
 use serde_json::Value;
@@ -57,25 +56,4 @@ fn built(segments: &[&str], pairs: &[(&str, &str)]) -> String {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),
     }
-}
-
-/// Sends a DELETE, which the client has no operation for. It is sent once: what it deletes is gone
-/// the second time too, so whoever got no answer may repeat the command.
-pub(super) async fn delete(base_url: &str, token: &str, path: &str) -> anyhow::Result<Value> {
-    let url = format!("{}/api/operator/v1{path}", base_url.trim_end_matches('/'));
-    let response = reqwest::Client::new()
-        .delete(url)
-        .bearer_auth(token)
-        .send()
-        .await
-        .context("no answer")?;
-    let status = response.status();
-    let body = response.bytes().await.context("no whole answer")?;
-    let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-    if !status.is_success() {
-        let error = answer["error"].as_str().unwrap_or("no explanation");
-        let name = answer["name"].as_str().unwrap_or_default();
-        bail!("{}: {error} [{name}]", status.as_u16());
-    }
-    Ok(answer)
 }

@@ -49,7 +49,9 @@ pub(crate) struct Killer {
 
 impl Killer {
     pub(crate) async fn start() -> Killer {
-        let exchange = Exchange::start(Settings::default()).await.expect("an exchange");
+        let exchange = Exchange::start(Settings::default())
+            .await
+            .expect("an exchange");
         let exchange_url = format!("http://{}", exchange.address);
         let shared = Arc::new(Shared {
             exchange_url: exchange_url.clone(),
@@ -85,7 +87,9 @@ impl Killer {
 }
 
 fn kill(process: u32) {
-    let killed = Command::new("kill").args(["-9", &process.to_string()]).status();
+    let killed = Command::new("kill")
+        .args(["-9", &process.to_string()])
+        .status();
     assert!(killed.expect("kill runs").success());
 }
 
@@ -134,11 +138,7 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     respond(status, kind, Body::from(bytes))
 }
 
-fn respond(
-    status: StatusCode,
-    kind: Option<axum::http::HeaderValue>,
-    body: Body,
-) -> Response {
+fn respond(status: StatusCode, kind: Option<axum::http::HeaderValue>, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     if let Some(kind) = kind {

@@ -33,12 +33,36 @@ struct Step {
 fn steps(reserve: &'static str) -> Vec<Step> {
     let step = |name, call, moment| Step { name, call, moment };
     vec![
-        step("the hold is committed, the partner not asked yet", reserve, Moment::BeforeItArrives),
-        step("the partner holds it, its answer is lost", reserve, Moment::BeforeItIsAnswered),
-        step("the partner has answered", reserve, Moment::AfterItIsAnswered),
-        step("it is cleared, the partner not told yet", "/clear", Moment::BeforeItArrives),
-        step("the partner is told, its acknowledgement is lost", "/clear", Moment::BeforeItIsAnswered),
-        step("the partner has acknowledged", "/clear", Moment::AfterItIsAnswered),
+        step(
+            "the hold is committed, the partner not asked yet",
+            reserve,
+            Moment::BeforeItArrives,
+        ),
+        step(
+            "the partner holds it, its answer is lost",
+            reserve,
+            Moment::BeforeItIsAnswered,
+        ),
+        step(
+            "the partner has answered",
+            reserve,
+            Moment::AfterItIsAnswered,
+        ),
+        step(
+            "it is cleared, the partner not told yet",
+            "/clear",
+            Moment::BeforeItArrives,
+        ),
+        step(
+            "the partner is told, its acknowledgement is lost",
+            "/clear",
+            Moment::BeforeItIsAnswered,
+        ),
+        step(
+            "the partner has acknowledged",
+            "/clear",
+            Moment::AfterItIsAnswered,
+        ),
     ]
 }
 
@@ -103,7 +127,11 @@ async fn killed_at_every_step(database: testkit::TestDatabase) {
             server.restart().await;
 
             let status = eventually(step.name, async || {
-                let all = server.client().client_allocations(&Default::default()).await.ok()?;
+                let all = server
+                    .client()
+                    .client_allocations(&Default::default())
+                    .await
+                    .ok()?;
                 let mut all = all.allocations.into_iter();
                 let record = all.find(|record| record.record.client_external_id == id);
                 match record {
@@ -116,7 +144,12 @@ async fn killed_at_every_step(database: testkit::TestDatabase) {
                 }
             })
             .await;
-            assert_eq!(status, Some(AllocationStatus::Cleared), "{}, {id}", step.name);
+            assert_eq!(
+                status,
+                Some(AllocationStatus::Cleared),
+                "{}, {id}",
+                step.name
+            );
             allocated += if back { -units } else { units };
             if acknowledged {
                 acknowledgements.push(id);
@@ -125,7 +158,12 @@ async fn killed_at_every_step(database: testkit::TestDatabase) {
             let balances = server.client().client_balances(&Default::default()).await;
             let balances = balances.expect("balances");
             let of_connection = &balances.network_balances[&connection].balances["ofcbtc"];
-            assert_eq!(of_connection.available, allocated.to_string(), "{}", step.name);
+            assert_eq!(
+                of_connection.available,
+                allocated.to_string(),
+                "{}",
+                step.name
+            );
             assert_eq!(of_connection.held, "0", "{}", step.name);
             eventually("both books agree", async || {
                 let position: Value = exchange_position(&killer, &account, "BTC").await;
@@ -135,10 +173,15 @@ async fn killed_at_every_step(database: testkit::TestDatabase) {
             .await;
         }
     }
-    let all = server.client().client_allocations(&Default::default()).await;
+    let all = server
+        .client()
+        .client_allocations(&Default::default())
+        .await;
     let all = all.expect("a list").allocations;
     for id in acknowledgements {
-        let mut records = all.iter().filter(|record| record.record.client_external_id == id);
+        let mut records = all
+            .iter()
+            .filter(|record| record.record.client_external_id == id);
         let record = records.next().expect("what was acknowledged is there");
         assert_eq!(record.status, AllocationStatus::Cleared, "{id}");
         assert!(records.next().is_none(), "{id} is there once");

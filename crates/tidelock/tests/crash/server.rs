@@ -57,7 +57,11 @@ async fn run(folder: &TempDir, database: &str, listen: &str) -> (Child, String) 
         .spawn()
         .expect("the server starts");
     let output = process.stdout.take().expect("its output");
-    let line = BufReader::new(output).lines().next_line().await.expect("a line");
+    let line = BufReader::new(output)
+        .lines()
+        .next_line()
+        .await
+        .expect("a line");
     let line = line.expect("the server listens");
     let url = line.strip_prefix("listening on ").expect("its address");
     (process, url.to_owned())
@@ -97,7 +101,10 @@ impl Server {
             put(&path, json!({"label": "trading"})).await;
             let content = json!({"publicKey": key.xpub(), "label": "user"});
             let path = format!("goAccounts/{account}/keys");
-            operator.post(&format!("/{path}"), &content).await.expect("a key");
+            operator
+                .post(&format!("/{path}"), &content)
+                .await
+                .expect("a key");
             put(&format!("users/{user}"), json!({"name": enterprise})).await;
             let path = format!("enterprises/{enterprise}/members/{user}");
             put(&path, json!({"role": "admin"})).await;
@@ -105,7 +112,9 @@ impl Server {
                 "label": "test",
                 "scopes": ["settlement_network_read", "settlement_network_write"],
             });
-            let issued = operator.post(&format!("/users/{user}/tokens"), &content).await;
+            let issued = operator
+                .post(&format!("/users/{user}/tokens"), &content)
+                .await;
             let issued = issued.expect("a token");
             tokens.push(issued["token"].as_str().expect("a token").to_owned());
         }
@@ -122,7 +131,10 @@ impl Server {
             "amount": "1000000",
             "externalReference": "first",
         });
-        operator.post("/deposits", &content).await.expect("a deposit");
+        operator
+            .post("/deposits", &content)
+            .await
+            .expect("a deposit");
 
         let partner_token = tokens.pop().expect("two tokens");
         let client_token = tokens.pop().expect("two tokens");
@@ -149,7 +161,13 @@ impl Server {
             "networkUrl": address,
             "jwtPublicKey": std::fs::read_to_string(public_key).expect("the public key"),
         });
-        control(&killer.exchange_url, reqwest::Method::PUT, "partner", &membership).await;
+        control(
+            &killer.exchange_url,
+            reqwest::Method::PUT,
+            "partner",
+            &membership,
+        )
+        .await;
         Server {
             folder,
             database: database.to_owned(),
@@ -209,7 +227,10 @@ impl Server {
     /// Asks the server to stop, and waits until it has.
     pub(crate) async fn stop(&mut self) {
         let process = self.process_id().to_string();
-        let asked = Command::new("kill").args(["-TERM", &process]).status().await;
+        let asked = Command::new("kill")
+            .args(["-TERM", &process])
+            .status()
+            .await;
         assert!(asked.expect("kill runs").success());
         let status = tokio::time::timeout(crate::PATIENCE, self.process.wait()).await;
         assert!(status.expect("it stops").expect("its status").success());
