@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Amount, Currency, GoAccountId, NetworkAccountId, amount::units_to_decimal};
+use crate::{Currency, GoAccountId, NetworkAccountId, amount::units_to_decimal};
 
 /// Who an account belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,11 +95,6 @@ pub struct Balance {
 }
 
 impl Balance {
-    /// Whether `amount` is free to use.
-    pub fn covers(&self, amount: Amount) -> bool {
-        self.available >= amount.units()
-    }
-
     /// The available and held figures in full units with at most `decimals` decimals.
     pub fn to_decimals(&self, decimals: u8) -> (String, String) {
         (

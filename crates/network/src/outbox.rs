@@ -71,12 +71,25 @@ pub(crate) async fn work(network: Network) {
         tokio::select! {
             () = shared.closing.cancelled() => return,
             () = shared.news.notified() => {}
-            () = tokio::time::sleep(shared.settings.look_around) => {}
+            () = tokio::time::sleep(network.pause().await) => {}
         }
     }
 }
 
 impl Network {
+    /// How long nothing is due, as far as can be seen; other servers may leave something any time.
+    async fn pause(&self) -> Duration {
+        let longest = self.settings().look_around;
+        let now = self.store().now();
+        match self.store().next_message_due().await {
+            Ok(Some(due)) if due > now => {
+                let wait = u64::try_from(due.0 - now.0).unwrap_or(u64::MAX);
+                longest.min(Duration::from_micros(wait))
+            }
+            _ => longest,
+        }
+    }
+
     /// Takes what is due and sets to work on it; whether there may be more.
     async fn take_due(&self) -> Result<bool, Failure> {
         // Nothing is taken that could not be worked on at once: a lease runs from the taking.

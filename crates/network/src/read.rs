@@ -213,12 +213,6 @@ impl Network {
             .ok_or_else(|| Failure::not_found("connection"))
     }
 
-    /// A partner that anybody may ask for by its identifier, as the signing helpers do.
-    pub async fn known_partner(&self, id: Uuid) -> Result<Partner, Failure> {
-        let partner = self.store().partner(PartnerId(id)).await?;
-        partner.ok_or_else(|| Failure::not_found("partner"))
-    }
-
     /// Allocations and deallocations of one side (C13, P4).
     pub async fn allocations(
         &self,

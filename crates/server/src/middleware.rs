@@ -11,7 +11,7 @@ use axum::{
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, header};
 use http_body_util::BodyExt;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 use tracing::Instrument;
@@ -134,9 +134,4 @@ fn sign(parts: &mut http::response::Parts, method: &Method, path_and_query: &str
             parts.headers.insert(HeaderName::from_static(name), value);
         }
     }
-}
-
-/// A status as an answer of the framework's own faults.
-pub(crate) fn framework_fault(status: StatusCode, name: &str, message: &str) -> Response {
-    ApiError::new(status, name, message).into_response()
 }

@@ -32,7 +32,7 @@ use rules::{UserId, record::Scope};
 use uuid::Uuid;
 use wire::{body::Fault, filters::Filters, json::Json};
 
-use crate::{error::ApiError, middleware::framework_fault};
+use crate::error::ApiError;
 
 /// The largest body of an ordinary request, in bytes (decisions §4).
 const BODY_MAX: usize = 64 * 1024;
@@ -392,7 +392,7 @@ pub(crate) async fn unknown_route(State(network): State<Network>, request: Reque
     .any(|prefix| path.starts_with(prefix));
     if !has_no_enterprise {
         let message = "there is no such route; see /openapi.json for those there are";
-        return framework_fault(StatusCode::NOT_FOUND, "unknown_route", message);
+        return ApiError::new(StatusCode::NOT_FOUND, "unknown_route", message).into_response();
     }
     let (parts, body) = request.into_parts();
     match admit(&network, &parts, body, BODY_MAX).await {
@@ -402,9 +402,9 @@ pub(crate) async fn unknown_route(State(network): State<Network>, request: Reque
 }
 
 /// What a route does not do.
-pub(crate) async fn method_not_allowed() -> Response {
+pub(crate) async fn method_not_allowed() -> ApiError {
     let message = "this route does not know the method; see /openapi.json";
-    framework_fault(
+    ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
         message,
