@@ -552,11 +552,11 @@ impl Command for Conclude {
         let (verdict, entry) = (self.verdict.clone(), self.entry_id);
         let concluded = conclude(draft, record, verdict, entry, None, now)?;
         if let Some(act) = self.operator.as_ref().filter(|_| concluded.changed) {
-            let what = match self.verdict {
-                Verdict::Cleared { .. } => "clear_hold",
-                Verdict::Released { .. } => "release_hold",
+            let (what, detail) = match &self.verdict {
+                Verdict::Cleared { .. } => ("clear_hold", ""),
+                Verdict::Released { reason, .. } => ("release_hold", reason.message.as_str()),
             };
-            act.record(draft, what, self.id.to_string(), "by the operator", now);
+            act.record(draft, what, self.id.to_string(), detail, now);
         }
         Ok(concluded)
     }
@@ -785,7 +785,6 @@ impl Command for PartnerAnswer {
                 ),
             ));
         }
-        self.check_content(draft, &record)?;
         let cleared = self.reject_reason.is_none();
         match &record.state {
             AllocationState::Cleared if cleared => {}
@@ -794,6 +793,7 @@ impl Command for PartnerAnswer {
             AllocationState::Cleared => return Err(self.ended("cleared")),
             AllocationState::Released { .. } => return Err(self.ended("released")),
         }
+        self.check_content(draft, &record)?;
         self.signed.take_nonce(draft, self.id.0)?;
         let verdict = match &self.reject_reason {
             None => Verdict::Cleared {

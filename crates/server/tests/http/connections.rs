@@ -27,6 +27,7 @@ use crate::fixture::{
     CLIENT, Heard, Options, PARTNER, World, blamed, configuration, enterprise, extended_key,
     jwt_pem, new_partner, new_token, on_each_database, request,
 };
+use crate::movements::{at_exchange, eventually};
 
 const OWN: &str = "/api/network/v1/enterprises/c11e0000000000000000000000000001";
 const SOUTHWIND: &str = "c11e0000000000000000000000000002";
@@ -948,7 +949,7 @@ async fn connections_of_others_look_like_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_renames_stops_and_resumes() {
     on_each_database(Options::default(), async |world| {
-        let (id, _) = world.connect().await;
+        let (id, account) = world.connect().await;
         let path = format!("{OWN}/clients/connections/{id}");
         let put = async |body: &str| {
             let token = Some(world.client_token.as_str());
@@ -971,6 +972,11 @@ async fn a_client_renames_stops_and_resumes() {
             })
         };
         allocate("a-1").await.expect("an allocation");
+        // The exchange can give back only what it was told to credit.
+        eventually("the exchange credits", async || {
+            (at_exchange(world, &account).await == (10, 0)).then_some(())
+        })
+        .await;
         let (status, _, renamed) = put(r#"{"name":"ünder, way"}"#).await;
         assert_eq!(status, 200, "{renamed}");
         let mut expected = before.clone();

@@ -302,8 +302,13 @@ async fn lists_come_in_pages_and_can_be_narrowed() {
         ] {
             let part = async |query: &str| {
                 let path = format!("{list}?{query}");
-                let answer = done(world, Method::GET, &path, Value::Null).await;
-                answer[member].as_array().expect(member).clone()
+                let mut answer = done(world, Method::GET, &path, Value::Null).await;
+                let listed = answer[member].as_array_mut().expect(member);
+                for record in listed.iter_mut().filter_map(Value::as_object_mut) {
+                    // Noted a moment after a token was used, in the middle of this test too.
+                    record.remove("lastUsedAt");
+                }
+                listed.clone()
             };
             let all = part("pageSize=500").await;
             let pages = [
