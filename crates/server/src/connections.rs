@@ -1,7 +1,14 @@
 //! Connections: how many there may be, how long a peer may take to say what it wants, and how they
 //! end when the server stops.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{Router, extract::ConnectInfo};
 use http::Request;
@@ -22,6 +29,9 @@ const HEADER_TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// How many connections there may be; further ones wait in the system's queue.
 const CONNECTIONS_MAX: usize = 10_000;
+
+/// How long no request may be in flight before a server that stops ends what is still open.
+const IDLE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long nothing is accepted after accepting has failed, as it does when the process has no
 /// more file descriptors.
@@ -46,6 +56,7 @@ pub(crate) async fn serve(
         .keep_alive_interval(Some(HEADER_TIME_LIMIT));
     let server = Arc::new(server);
     let graceful = GracefulShutdown::new();
+    let in_flight = Arc::new(InFlight::default());
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
@@ -67,26 +78,73 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        let (server, router) = (Arc::clone(&server), router.clone());
+        let server = Arc::clone(&server);
+        let service = Service {
+            router: router.clone(),
+            in_flight: Arc::clone(&in_flight),
+        };
         let watcher = graceful.watcher();
         connections.spawn(async move {
-            converse(&server, router, stream, peer, watcher).await;
+            converse(&server, service, stream, peer, watcher).await;
             drop(place);
         });
     }
     drop(listener);
-    if tokio::time::timeout(patience, graceful.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!("connections that were still open are cut");
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        // What is open then has no request that anybody works on: half a head, for instance.
+        () = in_flight.none_for(IDLE_PATIENCE) => {}
+        () = tokio::time::sleep(patience) => {
+            tracing::warn!("requests that were still unanswered are cut off");
+        }
     }
     connections.shutdown().await;
 }
 
+/// How many requests are being answered.
+#[derive(Default)]
+struct InFlight(AtomicUsize);
+
+impl InFlight {
+    /// Resolves once no request was being answered for `span`.
+    async fn none_for(&self, span: Duration) {
+        const LOOKS: u32 = 10;
+        let mut quiet = 0;
+        while quiet < LOOKS {
+            tokio::time::sleep(span / LOOKS).await;
+            quiet = match self.0.load(Ordering::Relaxed) {
+                0 => quiet + 1,
+                _ => 0,
+            };
+        }
+    }
+}
+
+/// Counts one request for as long as it lives.
+struct Counted(Arc<InFlight>);
+
+impl Counted {
+    fn by(in_flight: &Arc<InFlight>) -> Counted {
+        in_flight.0.fetch_add(1, Ordering::Relaxed);
+        Counted(Arc::clone(in_flight))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What answers the requests of one connection.
+struct Service {
+    router: Router,
+    in_flight: Arc<InFlight>,
+}
+
 async fn converse(
     server: &Builder<TokioExecutor>,
-    router: Router,
+    service: Service,
     stream: TcpStream,
     peer: SocketAddr,
     watcher: hyper_util::server::graceful::Watcher,
@@ -94,8 +152,15 @@ async fn converse(
     // Answers are small and somebody waits for each of them.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |mut request: Request<Incoming>| {
+        let counted = Counted::by(&service.in_flight);
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request.map(axum::body::Body::new))
+        let request = request.map(axum::body::Body::new);
+        let answering = service.router.clone().oneshot(request);
+        async move {
+            let answer = answering.await;
+            drop(counted);
+            answer
+        }
     });
     let connection = server.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection.into_owned()).await {

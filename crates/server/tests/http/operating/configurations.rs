@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{acts, get, put, refused};
+use super::{acts, get, put, refused, until};
 use crate::fixture::{INSTITUTION, Options, PARTNER, World, blamed, on_each_database, request};
 
 fn path_of(institution: &str) -> String {
@@ -246,13 +246,15 @@ async fn a_stopped_partner_takes_nothing_new_and_gives_everything_back() {
             .allocate(connection, request("ofcbtc", 400, "a-1"))
             .await
             .expect("an allocation");
-        while world.control(Method::GET, "accounts", &Value::Null).await["accounts"][0]["balances"]
-            ["BTC"]["free"]
-            != "400"
-        {
-            tokio::task::yield_now().await;
-        }
-        assert!(!account.is_empty());
+        until(async || {
+            let all = world.control(Method::GET, "accounts", &Value::Null).await;
+            let own = all["accounts"]
+                .as_array()?
+                .iter()
+                .find(|one| one["accountId"] == account)?;
+            (own["balances"]["BTC"]["free"] == "400").then_some(())
+        })
+        .await;
 
         let stopped = put(world, &path, json!({"active": false})).await;
         assert_eq!(stopped["partner"]["active"], false);

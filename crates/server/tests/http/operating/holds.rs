@@ -6,19 +6,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{acts, get, post, refused};
+use super::{acts, get, post, refused, until};
 use crate::fixture::{CLIENT, Options, World, on_each_database, request};
-
-/// Looks again and again, for at most a minute.
-async fn until<T>(look: impl AsyncFn() -> Option<T>) -> T {
-    for _ in 0..3_000 {
-        if let Some(seen) = look().await {
-            return seen;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("it did not come to pass within a minute");
-}
 
 /// The one hold that is stuck, once its next attempt is so far away that nothing but an operator
 /// can bring it about: farther than the attempt in flight is leased for.

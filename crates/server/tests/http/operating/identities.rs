@@ -7,17 +7,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use wire::{request_hmac::token_hash, signature::ExtendedKey};
 
-use super::{both_scopes, delete, fresh_id, get, issue, post, put, reads_balances};
-use crate::fixture::{CLIENT, Options, PARTNER, World, extended_key, on_each_database, request};
+use super::{both_scopes, delete, fresh_id, get, issue, post, put, reads_balances, until};
+use crate::fixture::{CLIENT, Options, PARTNER, extended_key, on_each_database, request};
 
 /// Status and name of an allocation of one unit; 200 if it was accepted.
-async fn allocates(
-    world: &World,
-    client: &client::Client,
-    connection: uuid::Uuid,
-    id: &str,
-) -> (u16, String) {
-    let _ = world;
+async fn allocates(client: &client::Client, connection: uuid::Uuid, id: &str) -> (u16, String) {
     match client.allocate(connection, request("ofcbtc", 1, id)).await {
         Ok(_) => (200, String::new()),
         Err(error) => {
@@ -35,7 +29,7 @@ async fn a_licence_that_is_withdrawn_stops_allocations_at_once() {
             let body = json!({"name": "Northwind", "trustOrg": "Meridian", "licensed": licensed});
             put(world, &format!("/enterprises/{CLIENT}"), body).await;
         };
-        let tried = async |id: &str| allocates(world, &world.client, connection, id).await;
+        let tried = async |id: &str| allocates(&world.client, connection, id).await;
         assert_eq!(tried("a-1").await.0, 200);
         license(false).await;
         assert_eq!(tried("a-2").await, (403, "no_oes_licence".to_owned()));
@@ -129,14 +123,13 @@ async fn a_token_is_shown_once_and_never_again() {
         }
 
         // The use is noted beside the request, so it may take a moment.
-        loop {
+        until(async || {
             let listed = get(world, &format!("/tokens?userId={user}")).await;
             let shown = listed["accessTokens"].as_array().expect("tokens");
-            if shown.iter().all(|token| token["lastUsedAt"].is_string()) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+            let all = shown.iter().all(|token| token["lastUsedAt"].is_string());
+            all.then_some(())
+        })
+        .await;
     })
     .await;
 }
@@ -203,7 +196,8 @@ async fn a_key_signs_whichever_way_it_was_given_until_it_is_revoked() {
     on_each_database(Options::default(), async |world| {
         let (connection, _) = world.connect().await;
         let keys = format!("/goAccounts/{}/keys", world.client_account);
-        let forms: [(u8, &str, fn(&ExtendedKey) -> String); 3] = [
+        type Written = fn(&ExtendedKey) -> String;
+        let forms: [(u8, &str, Written); 3] = [
             (31, "xpub", ExtendedKey::xpub),
             (32, "hex", |key| key.key.public_key().to_hex()),
             (33, "SPKI", spki),
@@ -216,9 +210,8 @@ async fn a_key_signs_whichever_way_it_was_given_until_it_is_revoked() {
                 .client
                 .clone()
                 .with_signing_key(extended_key(seed).key);
-            let tried = async |id: &str| {
-                allocates(world, &client, connection, &format!("{form}-{id}")).await
-            };
+            let tried =
+                async |id: &str| allocates(&client, connection, &format!("{form}-{id}")).await;
             let add = async |given: &str| {
                 let added = post(world, &keys, json!({"publicKey": given, "label": form})).await;
                 added["key"].clone()
@@ -249,7 +242,7 @@ async fn a_key_signs_whichever_way_it_was_given_until_it_is_revoked() {
             .client
             .clone()
             .with_shared_signing_key(world.partner_key.clone());
-        assert_eq!(allocates(world, &strange, connection, "x").await.0, 401);
+        assert_eq!(allocates(&strange, connection, "x").await.0, 401);
     })
     .await;
 }

@@ -9,6 +9,8 @@ mod input;
 mod repeats;
 mod routes;
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -101,4 +103,15 @@ fn both_scopes() -> Value {
 async fn reads_balances(world: &World, enterprise: &str, token: &str) -> u16 {
     let path = format!("/api/network/v1/enterprises/{enterprise}/clients/balances");
     world.raw(Method::GET, &path, Some(token), None).await.0
+}
+
+/// Looks again and again, for at most a minute.
+async fn until<T>(look: impl AsyncFn() -> Option<T>) -> T {
+    for _ in 0..3_000 {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it did not come to pass within a minute");
 }
