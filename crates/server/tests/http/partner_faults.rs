@@ -18,10 +18,10 @@ use crate::movements::{
 };
 
 /// A call that is not answered ends after this; long enough for one that is.
-const CALL_TIMEOUT: Duration = Duration::from_millis(1_500);
+const CALL_TIMEOUT: Duration = Duration::from_millis(1_000);
 
 /// Later than the network waits.
-const TOO_LATE: Duration = Duration::from_millis(2_500);
+const TOO_LATE: Duration = Duration::from_millis(1_700);
 
 fn impatient(options: Options) -> Options {
     let millis = i64::try_from(CALL_TIMEOUT.as_millis()).expect("a few");
