@@ -243,7 +243,13 @@ async fn answers_to_connect() {
         (
             200,
             r#"{"partnersConnectionId":"con"}"#,
-            "without partnersClientId",
+            "without a usable partnersClientId",
+        ),
+        // Names that could not be kept: PostgreSQL holds no NUL.
+        (
+            200,
+            r#"{"partnersConnectionId":"c\u0000n","partnersClientId":"acc"}"#,
+            "without a usable partnersConnectionId",
         ),
         (
             200,
