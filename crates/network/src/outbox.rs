@@ -106,9 +106,10 @@ impl Network {
         if due.is_empty() {
             return Ok(false);
         }
+        let subjects = self.within_room(&due);
         let leased = self
             .submit(Lease {
-                subjects: due.iter().map(|message| message.subject).collect(),
+                subjects,
                 lease_ms: self.settings().lease_ms(),
                 only_due: true,
             })
@@ -145,11 +146,32 @@ impl Network {
     /// Partners that get no more calls for now, so that one that does not answer leaves room for
     /// the others.
     fn busy_partners(&self) -> Vec<PartnerId> {
-        let at_most = (self.settings().calls_at_once / PARTNERS_AT_ONCE).max(1);
+        let at_most = self.calls_of_one_partner();
         let calls = self.shared.calls_by_partner.lock();
         let calls = calls.unwrap_or_else(PoisonError::into_inner);
         let busy = calls.iter().filter(|(_, count)| **count >= at_most);
         busy.map(|(partner, _)| *partner).collect()
+    }
+
+    /// How many calls of the worker one partner may have at the same time.
+    fn calls_of_one_partner(&self) -> usize {
+        (self.settings().calls_at_once / PARTNERS_AT_ONCE).max(1)
+    }
+
+    /// Of what is due, as much as every partner has room for.
+    fn within_room(&self, due: &[Message]) -> Vec<Uuid> {
+        let at_most = self.calls_of_one_partner();
+        let calls = self.shared.calls_by_partner.lock();
+        let mut calls = calls.unwrap_or_else(PoisonError::into_inner).clone();
+        let fits = |message: &&Message| {
+            let count = calls.entry(message.partner_id).or_default();
+            *count += 1;
+            *count <= at_most
+        };
+        due.iter()
+            .filter(fits)
+            .map(|message| message.subject)
+            .collect()
     }
 
     /// Says one message. Whoever calls has its lease.
