@@ -15,13 +15,14 @@
 //! synchronously.
 
 use std::{
+    cmp::Ordering::{Equal, Greater, Less},
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ledger::{Account, Timestamp};
@@ -53,6 +54,10 @@ const ATTEMPTS_MAX: u32 = 5;
 
 /// How often the database is asked whether a commit happened before the question is given up.
 const PROBES_MAX: u32 = 20;
+
+/// How long a batch is tried, and how long the database is asked, at the most: whoever waits is
+/// told then that it cannot be reached. What is under way is not cut short.
+const TRYING_MAX: Duration = Duration::from_secs(30);
 
 /// The pause before the first repetition; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(10);
@@ -196,6 +201,7 @@ impl Store {
             clock: Arc::clone(&clock),
             committed_us: Arc::clone(&committed_us),
             closing: Arc::clone(&closing),
+            known: None,
         };
         std::thread::Builder::new()
             .name("commit".to_owned())
@@ -282,6 +288,8 @@ struct Writer {
     clock: Clock,
     committed_us: Arc<AtomicI64>,
     closing: Arc<Notify>,
+    /// Where the chain was after the last commit of our own: so much is durable.
+    known: Option<ChainHead>,
 }
 
 /// What became of one attempt at a batch.
@@ -339,6 +347,7 @@ impl Writer {
         let batch_id = Uuid::now_v7();
         let mut pause = PAUSE_MIN;
         let mut failure = Failure::Unavailable;
+        let began = Instant::now();
         for attempt in 1..=ATTEMPTS_MAX {
             match self.attempt(batch, batch_id).await {
                 Attempt::Done => return Ok(()),
@@ -352,6 +361,9 @@ impl Writer {
                     };
                 }
             }
+            if began.elapsed() > TRYING_MAX {
+                break;
+            }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
@@ -363,6 +375,11 @@ impl Writer {
             Ok(head) => head,
             Err(error) => return Attempt::Again(error),
         };
+        if let Err(error) = self.goes_on_from_what_is_known(&head) {
+            self.connection.rollback().await;
+            self.connection.pass_over();
+            return Attempt::Again(error);
+        }
         let mut view = match self.load(batch).await {
             Ok(view) => view,
             Err(error) => {
@@ -379,22 +396,61 @@ impl Writer {
         }
         let (writes, next) = writes(&view, &head, batch_id, now);
         let Some(next) = next else {
-            self.connection.rollback().await;
-            return Attempt::Done;
+            return match self.connection.end_unchanged(LANE).await {
+                Ok(()) => Attempt::Done,
+                Err(error) => Attempt::Again(error.into_inner()),
+            };
         };
         match self.connection.commit(&writes, &next).await {
-            Ok(()) => Attempt::Done,
+            Ok(()) => {
+                self.known = Some(next);
+                Attempt::Done
+            }
             Err(CommitError::Conflict(error) | CommitError::RolledBack(error)) => {
                 Attempt::Again(error)
             }
-            Err(CommitError::Unknown(error)) => self.resolve(batch_id, error).await,
+            Err(CommitError::Unknown(error)) => {
+                let resolved = self.resolve(batch_id, error).await;
+                if matches!(resolved, Attempt::Done) {
+                    self.known = Some(next);
+                }
+                resolved
+            }
         }
+    }
+
+    /// A chain that ends before what is known to be committed, or ends there otherwise, is that of
+    /// an old primary, of a standby that lacked something, or of a backup. Nothing is decided on
+    /// it: what was acknowledged would be lost, and could be done a second time.
+    fn goes_on_from_what_is_known(&self, head: &ChainHead) -> Result<(), StoreError> {
+        let Some(known) = &self.known else {
+            return Ok(());
+        };
+        let goes_on = match head.sequence.cmp(&known.sequence) {
+            Less => false,
+            Equal => head.hash == known.hash,
+            Greater => true,
+        };
+        if goes_on {
+            return Ok(());
+        }
+        tracing::error!(
+            known = known.sequence,
+            found = head.sequence,
+            "the database lacks what was committed: it is an old primary or an old copy; \
+             restart to go on from there if that is meant"
+        );
+        Err(StoreError::Behind {
+            known: known.sequence,
+            found: head.sequence,
+        })
     }
 
     /// Finds out whether a commit whose answer was lost has happened.
     async fn resolve(&mut self, batch_id: Uuid, lost: StoreError) -> Attempt {
         tracing::warn!(error = %Chain(&lost), "the answer to a commit was lost; asking for it");
         let mut pause = PAUSE_MIN;
+        let began = Instant::now();
         for _ in 0..PROBES_MAX {
             match self.connection.committed(batch_id, LANE).await {
                 Ok(true) => return Attempt::Done,
@@ -402,6 +458,9 @@ impl Writer {
                 Err(error) => {
                     tracing::warn!(error = %Chain(&error), "the outcome of a commit is unknown yet");
                 }
+            }
+            if began.elapsed() > TRYING_MAX {
+                break;
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);

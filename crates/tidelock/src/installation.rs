@@ -30,7 +30,8 @@ pub(crate) struct Installation {
     #[arg(long, env = "TIDELOCK_DATA", default_value = "tidelock-data")]
     pub(crate) data: PathBuf,
 
-    /// Database: sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/NAME
+    /// Database: sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/NAME; with standbys
+    /// postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/NAME
     #[arg(long, env = "TIDELOCK_DATABASE", hide_env_values = true)]
     pub(crate) database: Option<String>,
 

@@ -147,6 +147,16 @@ pub trait Driver: Send {
         head: &ChainHead,
     ) -> impl Future<Output = Result<(), CommitError>> + Send;
 
+    /// Ends a transaction that changed nothing, so that what it has shown may be
+    /// acted upon. A connection on which nothing was committed yet makes a small
+    /// commit: what it shows may be what a process or a server that died had
+    /// written but not made durable, and is durable only with the next commit.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`]; then what was shown is worth nothing.
+    fn end_unchanged(&mut self, lane: i64) -> impl Future<Output = Result<(), CommitError>> + Send;
+
     /// Rolls the transaction back, if one is open. Cannot fail: a connection
     /// that does not answer is dropped, and its transaction with it.
     fn rollback(&mut self) -> impl Future<Output = ()> + Send;
@@ -200,6 +210,12 @@ pub(super) trait Session: Send {
         head_params: &[Value],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Whether something was written and committed on this very connection.
+    fn has_committed(&self) -> bool;
+
+    /// Something was.
+    fn note_commit(&mut self);
+
     /// Commits. No transaction is open afterwards.
     fn finish(&mut self) -> impl Future<Output = Result<(), CommitError>> + Send;
 
@@ -252,6 +268,14 @@ impl<S: Session> Driver for S {
         save_and_finish(self, writes, sql, &params).await
     }
 
+    async fn end_unchanged(&mut self, lane: i64) -> Result<(), CommitError> {
+        if !self.has_committed() {
+            return probe(self, lane).await;
+        }
+        self.abandon().await;
+        Ok(())
+    }
+
     async fn rollback(&mut self) {
         self.abandon().await;
     }
@@ -279,16 +303,15 @@ impl<S: Session> Driver for S {
         // what was flushed and replicated up to here includes the batch. On
         // SQLite it overwrites what the failed COMMIT may have left in the log,
         // which a restart could otherwise find complete.
-        save_and_finish(
-            self,
-            &[],
-            "UPDATE chain_heads SET probes = probes + 1 WHERE lane = $1",
-            &[lane.into()],
-        )
-        .await
-        .map_err(CommitError::into_inner)?;
+        probe(self, lane).await.map_err(CommitError::into_inner)?;
         Ok(found)
     }
+}
+
+/// The small commit that makes certain of everything before it.
+async fn probe<S: Session>(session: &mut S, lane: i64) -> Result<(), CommitError> {
+    let sql = "UPDATE chain_heads SET probes = probes + 1 WHERE lane = $1";
+    save_and_finish(session, &[], sql, &[lane.into()]).await
 }
 
 async fn save_and_finish<S: Session>(
@@ -304,5 +327,7 @@ async fn save_and_finish<S: Session>(
         session.abandon().await;
         return Err(CommitError::rolled_back(error));
     }
-    session.finish().await
+    session.finish().await?;
+    session.note_commit();
+    Ok(())
 }

@@ -19,6 +19,14 @@ pub enum StoreError {
         /// What the database said.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// The database lacks what this process has committed: an old primary, or an old copy.
+    #[error("the chain of the database ends at commit {found}, and {known} was committed")]
+    Behind {
+        /// The number of the last commit of this process.
+        known: i64,
+        /// The number of the last commit of this database.
+        found: i64,
+    },
     /// The disk of the database is full.
     #[error("the database has no space left")]
     Full {
@@ -45,7 +53,10 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Unavailable { .. } | Self::Conflict { .. } | Self::Full { .. }
+            Self::Unavailable { .. }
+                | Self::Conflict { .. }
+                | Self::Behind { .. }
+                | Self::Full { .. }
         )
     }
 

@@ -11,7 +11,8 @@ use tokio_postgres::config::Host;
 pub enum Location {
     /// A file of SQLite, written `sqlite:path`.
     Sqlite(PathBuf),
-    /// A server of PostgreSQL, written `postgres://user:password@host:port/database`.
+    /// A server of PostgreSQL, written `postgres://user:password@host:port/database`; or a
+    /// primary and those that may take its place, `postgres://user@host:port,host:port/database`.
     Postgres(Box<tokio_postgres::Config>),
 }
 

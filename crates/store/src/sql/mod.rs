@@ -5,8 +5,11 @@
 //! and writes on the one write connection ([`Driver`]), queries on a pool of read
 //! connections ([`Reader`]). What the tables mean does not.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio_postgres::config::TargetSessionAttrs;
 use uuid::Uuid;
 
 mod dialect;
@@ -37,6 +40,9 @@ pub struct Opening {
     pub create: bool,
     /// The most read connections at a time, at least 1.
     pub readers_max: usize,
+    /// The longest wait for an answer of a PostgreSQL server. One that says nothing for longer
+    /// counts as lost.
+    pub answer_within: Duration,
 }
 
 impl Default for Opening {
@@ -44,6 +50,7 @@ impl Default for Opening {
         Self {
             create: true,
             readers_max: 8,
+            answer_within: Duration::from_secs(30),
         }
     }
 }
@@ -53,7 +60,7 @@ pub struct Connection(Session);
 
 enum Session {
     Sqlite(sqlite::Session),
-    Postgres(Box<postgres::Session>),
+    Postgres(Box<postgres::Patient>),
 }
 
 /// Opens a database for writing and brings its schema to the newest version.
@@ -76,19 +83,29 @@ async fn open_with(
     opening: Opening,
     migrations: &[Migration],
 ) -> Result<(Connection, Reader), StoreError> {
-    let session = match location {
+    let (session, pool) = match location {
         Location::Sqlite(path) => {
             let mut session = sqlite::Session::open(path, opening.create)?;
             migrate::migrate(&mut session, migrations, opening.create).await?;
-            Session::Sqlite(session)
+            (
+                Session::Sqlite(session),
+                sqlite_readers(path, opening.readers_max)?,
+            )
         }
         Location::Postgres(config) => {
-            let mut session = postgres::Session::open(config).await?;
+            let limit = opening.answer_within;
+            let servers = Arc::new(postgres::servers(config, TargetSessionAttrs::ReadWrite));
+            let session = postgres::Session::open(&servers, limit).await?;
+            let mut session = postgres::Patient::new(session, limit);
             migrate::migrate(&mut session, migrations, opening.create).await?;
-            Session::Postgres(Box::new(session))
+            let readers = postgres::Readers::new(&servers, opening.readers_max, limit)?;
+            (
+                Session::Postgres(Box::new(session)),
+                reader::Pool::Postgres(readers),
+            )
         }
     };
-    Ok((Connection(session), pool(location, opening.readers_max)?))
+    Ok((Connection(session), Reader(pool)))
 }
 
 /// Opens a database for reading only, beside whoever has it open for writing.
@@ -99,7 +116,14 @@ async fn open_with(
 /// [`StoreError::Refused`] when the database is missing or of another version;
 /// else any [`StoreError`].
 pub async fn open_reader(location: &Location, readers_max: usize) -> Result<Reader, StoreError> {
-    let reader = pool(location, readers_max)?;
+    let reader = Reader(match location {
+        Location::Sqlite(path) => sqlite_readers(path, readers_max)?,
+        Location::Postgres(config) => {
+            let limit = Opening::default().answer_within;
+            let servers = Arc::new(postgres::servers(config, config.get_target_session_attrs()));
+            reader::Pool::Postgres(postgres::Readers::new(&servers, readers_max, limit)?)
+        }
+    });
     let applied = reader
         .query(migrate::APPLIED, Vec::new())
         .await
@@ -113,13 +137,19 @@ pub async fn open_reader(location: &Location, readers_max: usize) -> Result<Read
     }
 }
 
-fn pool(location: &Location, readers_max: usize) -> Result<Reader, StoreError> {
-    Ok(Reader(match location {
-        Location::Sqlite(path) => {
-            reader::Pool::Sqlite(Arc::new(sqlite::Reader::open(path, readers_max)?))
+fn sqlite_readers(path: &Path, readers_max: usize) -> Result<reader::Pool, StoreError> {
+    let readers = sqlite::Reader::open(path, readers_max)?;
+    Ok(reader::Pool::Sqlite(Arc::new(readers)))
+}
+
+impl Connection {
+    /// Gives up the database that was connected, because its history ends before what is known to
+    /// be committed. Where there are several servers, the next one is tried first.
+    pub fn pass_over(&mut self) {
+        if let Session::Postgres(session) = &mut self.0 {
+            session.pass_over();
         }
-        Location::Postgres(config) => reader::Pool::Postgres(postgres::pool(config, readers_max)?),
-    }))
+    }
 }
 
 impl Driver for Connection {
@@ -141,6 +171,13 @@ impl Driver for Connection {
         match &mut self.0 {
             Session::Sqlite(session) => session.commit(writes, head).await,
             Session::Postgres(session) => session.commit(writes, head).await,
+        }
+    }
+
+    async fn end_unchanged(&mut self, lane: i64) -> Result<(), CommitError> {
+        match &mut self.0 {
+            Session::Sqlite(session) => session.end_unchanged(lane).await,
+            Session::Postgres(session) => session.end_unchanged(lane).await,
         }
     }
 

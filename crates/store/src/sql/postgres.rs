@@ -4,18 +4,22 @@
 //! Statements of one phase are pipelined: sent together, answered together, and
 //! every answer is checked.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{
-    ClientWrapper, Connect, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime,
+    ClientWrapper, Connect, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod,
+    Runtime,
 };
 use futures_util::future::{BoxFuture, join, join_all};
+use futures_util::stream::poll_fn;
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::BorrowToSql;
-use tokio_postgres::{Client, Config, Error, IsolationLevel, NoTls, Statement};
+use tokio_postgres::{AsyncMessage, Client, Config, Error, IsolationLevel, NoTls, Statement};
 
 use super::dialect::Dialect;
 use super::driver;
@@ -26,6 +30,11 @@ use super::value::{Kind, Row, Value};
 
 mod codec;
 mod numeric;
+mod patience;
+mod servers;
+
+pub(super) use patience::Patient;
+pub(super) use servers::Servers;
 
 #[cfg(test)]
 pub(super) use numeric::tests::samples;
@@ -50,30 +59,37 @@ const WRITER_SETTINGS: &str = "
         WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write');
     SELECT set_config(name, 'off', false) FROM pg_settings
         WHERE name IN ('enable_seqscan', 'enable_hashjoin', 'enable_mergejoin');
-    SET statement_timeout = '30s';
     SET idle_in_transaction_session_timeout = '10s'";
 
 const READER_SETTINGS: &str = "
-    SET default_transaction_read_only = on;
-    SET statement_timeout = '30s'";
+    SET default_transaction_read_only = on";
 
 /// The write connection.
 pub(super) struct Session {
-    config: Config,
+    servers: Arc<Servers>,
+    /// The number of the server that the client is connected to, or was.
+    server: usize,
     client: Option<ClientWrapper>,
+    settings: String,
+    /// Whether the server has warned of something since the transaction began.
+    warned: Arc<AtomicBool>,
     /// Whether BEGIN was sent and no end of the transaction was seen since.
     in_transaction: bool,
+    /// Whether the client has committed something.
+    has_committed: bool,
 }
 
 impl Session {
-    /// Connects, to a server that accepts writes.
-    pub(super) async fn open(config: &Config) -> Result<Self, StoreError> {
-        let mut config = configured(config);
-        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    /// Connects to the server that accepts writes.
+    pub(super) async fn open(servers: &Arc<Servers>, limit: Duration) -> Result<Self, StoreError> {
         let mut session = Self {
-            config,
+            servers: Arc::clone(servers),
+            server: 0,
             client: None,
+            settings: format!("{WRITER_SETTINGS}; {}", statement_limit(limit)),
+            warned: Arc::default(),
             in_transaction: false,
+            has_committed: false,
         };
         session.connected().await?;
         Ok(session)
@@ -83,16 +99,35 @@ impl Session {
     async fn connected(&mut self) -> Result<&ClientWrapper, StoreError> {
         let client = match self.client.take() {
             Some(client) if !client.is_closed() => client,
-            _ => {
-                let (client, task) =
-                    tokio::time::timeout(CONNECT_TIMEOUT, connect(&self.config, WRITER_SETTINGS))
-                        .await
-                        .map_err(StoreError::unavailable)?
-                        .map_err(cannot_connect)?;
-                ClientWrapper::new(client, task)
-            }
+            _ => self.connect().await?,
         };
         Ok(self.client.insert(client))
+    }
+
+    /// Connects to the first server that accepts writes.
+    async fn connect(&mut self) -> Result<ClientWrapper, StoreError> {
+        let mut refused = StoreError::unavailable("the URL names no server");
+        for (number, config) in self.servers.in_turn() {
+            let attempt = connect(config, &self.settings, &self.warned);
+            match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
+                Ok(Ok((client, task))) => {
+                    self.server = number;
+                    self.has_committed = false;
+                    self.servers.accepts_writes(number);
+                    return Ok(ClientWrapper::new(client, task));
+                }
+                Ok(Err(error)) => refused = cannot_connect(error),
+                Err(elapsed) => refused = StoreError::unavailable(elapsed),
+            }
+        }
+        Err(refused)
+    }
+
+    /// Gives up the connection with all that is unfinished on it, and the server with it.
+    fn give_up(&mut self) {
+        self.client = None;
+        self.in_transaction = false;
+        self.servers.pass_over(self.server);
     }
 
     /// The client of the open transaction. Without a transaction every
@@ -107,6 +142,7 @@ impl Session {
     async fn try_start(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
         self.connected().await?;
         self.in_transaction = true;
+        self.warned.store(false, Ordering::SeqCst);
         let client = self.current()?;
         let statement = client.prepare_cached(sql).await.map_err(classify)?;
         let (begun, rows) = join(
@@ -222,6 +258,14 @@ impl driver::Session for Session {
         }
     }
 
+    fn has_committed(&self) -> bool {
+        self.has_committed
+    }
+
+    fn note_commit(&mut self) {
+        self.has_committed = true;
+    }
+
     async fn finish(&mut self) -> Result<(), CommitError> {
         let answer = match self.current() {
             Ok(client) => client.batch_execute("COMMIT").await,
@@ -229,7 +273,14 @@ impl driver::Session for Session {
         };
         let Err(error) = answer else {
             self.in_transaction = false;
-            return Ok(());
+            if !self.warned.load(Ordering::SeqCst) {
+                return Ok(());
+            }
+            // Not what was agreed: somebody has ended the wait for the standby, and what is
+            // committed here may be lost with this server; or no transaction was open.
+            self.disconnect().await;
+            let warned = "the server warned of something and then answered as if it had committed";
+            return Err(CommitError::Unknown(StoreError::unavailable(warned)));
         };
         // An ordinary error ends the transaction for certain. A session that
         // ends, or says nothing, may have committed before it did.
@@ -341,11 +392,99 @@ fn transposed<'a>(
     Ok(columns)
 }
 
-/// Opens a pool of connections that only read; none is opened before it is needed.
-pub(super) fn pool(config: &Config, readers_max: usize) -> Result<Pool, StoreError> {
+/// Connections that only read, a pool for each server; none is opened before it is needed.
+#[derive(Clone)]
+pub(super) struct Readers {
+    servers: Arc<Servers>,
+    /// As many as servers, in their order.
+    pools: Vec<Pool>,
+    /// The longest wait for an answer.
+    limit: Duration,
+}
+
+impl Readers {
+    pub(super) fn new(
+        servers: &Arc<Servers>,
+        readers_max: usize,
+        limit: Duration,
+    ) -> Result<Self, StoreError> {
+        let mut pools = vec![None; servers.count()];
+        for (number, config) in servers.in_turn() {
+            pools[number] = Some(pool(config, readers_max, limit)?);
+        }
+        Ok(Self {
+            servers: Arc::clone(servers),
+            pools: pools.into_iter().flatten().collect(),
+            limit,
+        })
+    }
+
+    /// Runs a query on a connection of the pool.
+    pub(super) async fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
+        let client = self.connection().await?;
+        let answer = async {
+            let statement = client.prepare_cached(sql).await?;
+            query(&client, &statement, params).await
+        };
+        let answer = tokio::time::timeout(self.limit, answer).await;
+        heard(client, answer)
+    }
+
+    /// Runs queries in one transaction, which sees what was there at the first.
+    /// It is rolled back when it is dropped.
+    pub(super) async fn snapshot(&self, queries: &[String]) -> Result<Vec<Vec<Row>>, StoreError> {
+        let mut client = self.connection().await?;
+        let transaction = client
+            .build_transaction()
+            .isolation_level(IsolationLevel::RepeatableRead)
+            .read_only(true)
+            .start()
+            .await
+            .map_err(classify)?;
+        let mut answers = Vec::with_capacity(queries.len());
+        for sql in queries {
+            let statement = transaction.prepare_cached(sql).await.map_err(classify)?;
+            let rows = query::<&Value>(transaction.client(), &statement, &[]).await;
+            answers.push(rows.map_err(classify)?);
+        }
+        Ok(answers)
+    }
+
+    /// A connection to the server where writes go or, if it cannot be reached, to the next one.
+    async fn connection(&self) -> Result<Object, StoreError> {
+        let mut refused = StoreError::unavailable("the URL names no server");
+        for (number, _) in self.servers.in_turn() {
+            match self.pools[number].get().await {
+                Ok(client) => return Ok(client),
+                Err(PoolError::Backend(error)) => refused = cannot_connect(error),
+                Err(error) => refused = StoreError::unavailable(error),
+            }
+        }
+        Err(refused)
+    }
+}
+
+/// What came back in time; a connection on which nothing did is given up.
+fn heard<T>(
+    client: Object,
+    answer: Result<Result<T, Error>, tokio::time::error::Elapsed>,
+) -> Result<T, StoreError> {
+    match answer {
+        Ok(answer) => answer.map_err(classify),
+        Err(elapsed) => {
+            drop(Object::take(client));
+            Err(StoreError::unavailable(elapsed))
+        }
+    }
+}
+
+fn pool(config: &Config, readers_max: usize, limit: Duration) -> Result<Pool, StoreError> {
+    let connect = ReaderConnect {
+        settings: format!("{READER_SETTINGS}; {}", statement_limit(limit)),
+    };
     let manager = Manager::from_connect(
-        configured(config),
-        ReaderConnect,
+        config.clone(),
+        connect,
         ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
         },
@@ -358,50 +497,25 @@ pub(super) fn pool(config: &Config, readers_max: usize) -> Result<Pool, StoreErr
         .map_err(StoreError::other)
 }
 
-/// Runs a query on a connection of the pool.
-pub(super) async fn read(pool: &Pool, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
-    let client = pooled(pool).await?;
-    let statement = client.prepare_cached(sql).await.map_err(classify)?;
-    query(&client, &statement, params).await.map_err(classify)
+struct ReaderConnect {
+    settings: String,
 }
-
-/// Runs queries in one transaction, which sees what was there at the first.
-/// It is rolled back when it is dropped.
-pub(super) async fn snapshot(pool: &Pool, queries: &[String]) -> Result<Vec<Vec<Row>>, StoreError> {
-    let mut client = pooled(pool).await?;
-    let transaction = client
-        .build_transaction()
-        .isolation_level(IsolationLevel::RepeatableRead)
-        .read_only(true)
-        .start()
-        .await
-        .map_err(classify)?;
-    let mut answers = Vec::with_capacity(queries.len());
-    for sql in queries {
-        let statement = transaction.prepare_cached(sql).await.map_err(classify)?;
-        let rows = query::<&Value>(transaction.client(), &statement, &[]).await;
-        answers.push(rows.map_err(classify)?);
-    }
-    Ok(answers)
-}
-
-async fn pooled(pool: &Pool) -> Result<deadpool_postgres::Client, StoreError> {
-    pool.get().await.map_err(|error| match error {
-        PoolError::Backend(error) => cannot_connect(error),
-        error => StoreError::unavailable(error),
-    })
-}
-
-struct ReaderConnect;
 
 impl Connect for ReaderConnect {
     fn connect(&self, config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
         let config = config.clone();
-        Box::pin(async move { connect(&config, READER_SETTINGS).await })
+        // What is read is not lost by a warning.
+        Box::pin(async move { connect(&config, &self.settings, &Arc::default()).await })
     }
 }
 
-fn configured(config: &Config) -> Config {
+/// The server ends by itself, a little before we give it up, what takes too long.
+fn statement_limit(limit: Duration) -> String {
+    format!("SET statement_timeout = {}", (limit * 5 / 6).as_millis())
+}
+
+/// The servers of a URL, each with the limits that a connection of ours has.
+pub(super) fn servers(config: &Config, session: TargetSessionAttrs) -> Servers {
     let mut config = config.clone();
     config
         .application_name("tidelock")
@@ -409,14 +523,34 @@ fn configured(config: &Config) -> Config {
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT);
     }
-    config
+    Servers::of(&config, session)
 }
 
-async fn connect(config: &Config, settings: &str) -> Result<(Client, JoinHandle<()>), Error> {
-    let (client, connection) = config.connect(NoTls).await?;
+/// Connects; from then on `warned` is set whenever the server warns of something.
+async fn connect(
+    config: &Config,
+    settings: &str,
+    warned: &Arc<AtomicBool>,
+) -> Result<(Client, JoinHandle<()>), Error> {
+    let (client, mut connection) = config.connect(NoTls).await?;
+    let warned = Arc::clone(warned);
     let task = tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::warn!(%error, "a connection to PostgreSQL was lost");
+        let mut messages = poll_fn(move |context| connection.poll_message(context));
+        while let Some(message) = messages.next().await {
+            match message {
+                Ok(AsyncMessage::Notice(notice)) => {
+                    if notice.parsed_severity() == Some(Severity::Warning) {
+                        // Before the answer to the statement is passed on.
+                        warned.store(true, Ordering::SeqCst);
+                        tracing::warn!(%notice, "PostgreSQL warns");
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "a connection to PostgreSQL was lost");
+                    return;
+                }
+            }
         }
     });
     client.batch_execute(settings).await?;

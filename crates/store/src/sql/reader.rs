@@ -14,7 +14,7 @@ pub struct Reader(pub(super) Pool);
 #[derive(Clone)]
 pub(super) enum Pool {
     Sqlite(Arc<sqlite::Reader>),
-    Postgres(deadpool_postgres::Pool),
+    Postgres(postgres::Readers),
 }
 
 impl Reader {
@@ -28,7 +28,7 @@ impl Reader {
     pub async fn query(&self, sql: &str, params: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         match &self.0 {
             Pool::Sqlite(reader) => Arc::clone(reader).query(sql, params).await,
-            Pool::Postgres(pool) => postgres::read(pool, sql, &params).await,
+            Pool::Postgres(readers) => readers.query(sql, &params).await,
         }
     }
 
@@ -44,7 +44,7 @@ impl Reader {
     ) -> Result<[Vec<Row>; N], StoreError> {
         let answers = match &self.0 {
             Pool::Sqlite(reader) => Arc::clone(reader).snapshot(queries.into()).await?,
-            Pool::Postgres(pool) => postgres::snapshot(pool, &queries).await?,
+            Pool::Postgres(readers) => readers.snapshot(&queries).await?,
         };
         answers
             .try_into()

@@ -29,6 +29,7 @@ const STATEMENTS_MAX: usize = 256;
 /// The write connection.
 pub(super) struct Session {
     connection: Connection,
+    has_committed: bool,
     /// Held for as long as the connection is open.
     _lock: File,
 }
@@ -49,6 +50,7 @@ impl Session {
             .map_err(classify)?;
         Ok(Self {
             connection,
+            has_committed: false,
             _lock: lock,
         })
     }
@@ -139,6 +141,14 @@ impl driver::Session for Session {
     ) -> Result<(), StoreError> {
         self.in_transaction()?;
         Self::save(self, writes, head_sql, head_params).map_err(classify)
+    }
+
+    fn has_committed(&self) -> bool {
+        self.has_committed
+    }
+
+    fn note_commit(&mut self) {
+        self.has_committed = true;
     }
 
     async fn finish(&mut self) -> Result<(), CommitError> {

@@ -27,6 +27,7 @@ macro_rules! on_both {
 mod batches;
 mod chain;
 mod closing;
+mod history;
 mod lists;
 mod losses;
 mod outbox;
