@@ -20,6 +20,9 @@ pub enum Failure {
     /// It was not done, for now: too much to do, or the database does not take writes.
     #[error("the network cannot take this at present; try again")]
     Busy,
+    /// It was not done, for the disk of the database is full.
+    #[error("the network has no space left to keep this")]
+    StorageFull,
     /// It may have been done or not; repeating it is safe and tells.
     #[error("the outcome is not known yet; send the same request again")]
     OutcomeUnknown,
@@ -46,7 +49,7 @@ impl Failure {
     /// true.
     pub(crate) fn after_commit(self) -> Failure {
         match self {
-            Failure::Busy => Failure::OutcomeUnknown,
+            Failure::Busy | Failure::StorageFull => Failure::OutcomeUnknown,
             other => other,
         }
     }
@@ -76,6 +79,7 @@ impl From<SubmitError> for Failure {
         match error {
             SubmitError::Refused(refusal) => Failure::Refused(refusal),
             SubmitError::Overloaded | SubmitError::Unavailable => Failure::Busy,
+            SubmitError::Full => Failure::StorageFull,
             SubmitError::OutcomeUnknown => Failure::OutcomeUnknown,
             SubmitError::Internal => Failure::Internal,
         }

@@ -21,6 +21,7 @@ mod read;
 mod seal;
 mod settle;
 mod signing;
+mod watch;
 
 use std::{
     collections::HashMap,
@@ -31,7 +32,7 @@ use std::{
 
 use partner::PartnerCaller;
 use rules::{Command, PartnerId};
-use store::Store;
+use store::{Condition, Store};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
@@ -83,6 +84,17 @@ impl Settings {
     }
 }
 
+/// Why the network cannot commit at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotReady {
+    /// It takes no more work.
+    Closing,
+    /// The disk of the database is full.
+    StorageFull,
+    /// The database cannot be reached or written.
+    DatabaseUnavailable,
+}
+
 /// The network. Clones share it.
 #[derive(Clone)]
 pub struct Network {
@@ -102,6 +114,7 @@ struct Shared {
     calls: Arc<Semaphore>,
     /// How many calls of the worker each partner has at the moment.
     calls_by_partner: Mutex<HashMap<PartnerId, usize>>,
+    metrics: watch::Metrics,
 }
 
 impl std::fmt::Debug for Network {
@@ -132,9 +145,11 @@ impl Network {
                 news: Notify::new(),
                 calls,
                 calls_by_partner: Mutex::default(),
+                metrics: watch::Metrics::default(),
             }),
         };
         network.spawn(outbox::work(network.clone()));
+        network.spawn(watch::work(network.clone()));
         network
     }
 
@@ -148,9 +163,26 @@ impl Network {
         store.close().await;
     }
 
+    /// Whether the network works at all, or is about to end in good order. A process that does
+    /// not is to be started again.
+    pub fn is_live(&self) -> bool {
+        self.shared.store.is_writing() || self.shared.closing.is_cancelled()
+    }
+
     /// Whether commands can be committed.
-    pub fn is_ready(&self) -> bool {
-        self.shared.store.is_writing() && !self.shared.closing.is_cancelled()
+    ///
+    /// # Errors
+    ///
+    /// [`NotReady`] says why not.
+    pub fn readiness(&self) -> Result<(), NotReady> {
+        if self.shared.closing.is_cancelled() {
+            return Err(NotReady::Closing);
+        }
+        match self.shared.store.condition() {
+            Condition::Writable => Ok(()),
+            Condition::Full => Err(NotReady::StorageFull),
+            Condition::Unavailable => Err(NotReady::DatabaseUnavailable),
+        }
     }
 
     fn store(&self) -> &Store {

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ledger::Timestamp;
+use prometheus_client::registry::Registry;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, redirect};
 use serde::Serialize;
@@ -19,6 +20,7 @@ use crate::answer::{
     read_status, read_tell,
 };
 use crate::endpoint::{Call, Ending, Endpoint};
+use crate::metrics::Metrics;
 use crate::policy::{Policy, PolicyRefusal};
 
 /// Who we say that we are, in `iss`.
@@ -39,6 +41,7 @@ pub struct PartnerCaller {
     signers: HashMap<String, JwtSigner>,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     clients: Mutex<HashMap<Policy, Client>>,
+    metrics: Metrics,
 }
 
 impl PartnerCaller {
@@ -53,7 +56,13 @@ impl PartnerCaller {
             signers,
             clock: Box::new(clock),
             clients: Mutex::default(),
+            metrics: Metrics::default(),
         }
+    }
+
+    /// Adds the figures of calls to partners.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.metrics.register(registry);
     }
 
     /// H1: asks the partner to accept a connection.
@@ -111,15 +120,18 @@ impl PartnerCaller {
         call: Call,
         body: Vec<u8>,
     ) -> Result<Reply, String> {
+        let mut in_flight = self.metrics.begin(call);
         let attempt = self.attempt(endpoint, method, endpoint.url(call), body);
-        tokio::time::timeout(endpoint.timeout, attempt)
+        let reply = tokio::time::timeout(endpoint.timeout, attempt)
             .await
             .unwrap_or_else(|_| {
                 Err(format!(
                     "no answer within {} ms",
                     endpoint.timeout.as_millis()
                 ))
-            })
+            });
+        in_flight.ended(reply.as_ref().ok().map(|reply| reply.status.as_u16()));
+        reply
     }
 
     async fn attempt(

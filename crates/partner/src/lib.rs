@@ -9,6 +9,7 @@
 mod answer;
 mod caller;
 mod endpoint;
+mod metrics;
 mod policy;
 #[cfg(test)]
 mod tests;

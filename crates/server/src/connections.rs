@@ -1,14 +1,7 @@
 //! Connections: how many there may be, how long a peer may take to say what it wants, and how they
 //! end when the server stops.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, extract::ConnectInfo};
 use http::Request;
@@ -24,6 +17,8 @@ use tokio::{
 };
 use tower::ServiceExt;
 
+use crate::monitoring::Counted;
+
 /// How long a peer may take to send the head of a request, the wait for its next one included.
 const HEADER_TIME_LIMIT: Duration = Duration::from_secs(60);
 
@@ -37,11 +32,12 @@ const IDLE_PATIENCE: Duration = Duration::from_secs(1);
 /// more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `stop` resolves. Then every connection ends after the request it is at, and what
+/// Serves until `stop` resolves, counting in `requests` what is being answered. Then every connection ends after the request it is at, and what
 /// is still open after `patience` is cut.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
+    requests: Counted,
     patience: Duration,
     stop: impl Future<Output = ()>,
 ) {
@@ -56,7 +52,6 @@ pub(crate) async fn serve(
         .keep_alive_interval(Some(HEADER_TIME_LIMIT));
     let server = Arc::new(server);
     let graceful = GracefulShutdown::new();
-    let in_flight = Arc::new(InFlight::default());
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
@@ -81,7 +76,7 @@ pub(crate) async fn serve(
         let server = Arc::clone(&server);
         let service = Service {
             router: router.clone(),
-            in_flight: Arc::clone(&in_flight),
+            requests: requests.clone(),
         };
         let watcher = graceful.watcher();
         connections.spawn(async move {
@@ -93,7 +88,7 @@ pub(crate) async fn serve(
     tokio::select! {
         () = graceful.shutdown() => {}
         // What is open then has no request that anybody works on: half a head, for instance.
-        () = in_flight.none_for(IDLE_PATIENCE) => {}
+        () = none_for(&requests, IDLE_PATIENCE) => {}
         () = tokio::time::sleep(patience) => {
             tracing::warn!("requests that were still unanswered are cut off");
         }
@@ -101,45 +96,23 @@ pub(crate) async fn serve(
     connections.shutdown().await;
 }
 
-/// How many requests are being answered.
-#[derive(Default)]
-struct InFlight(AtomicUsize);
-
-impl InFlight {
-    /// Resolves once no request was being answered for `span`.
-    async fn none_for(&self, span: Duration) {
-        const LOOKS: u32 = 10;
-        let mut quiet = 0;
-        while quiet < LOOKS {
-            tokio::time::sleep(span / LOOKS).await;
-            quiet = match self.0.load(Ordering::Relaxed) {
-                0 => quiet + 1,
-                _ => 0,
-            };
-        }
-    }
-}
-
-/// Counts one request for as long as it lives.
-struct Counted(Arc<InFlight>);
-
-impl Counted {
-    fn by(in_flight: &Arc<InFlight>) -> Counted {
-        in_flight.0.fetch_add(1, Ordering::Relaxed);
-        Counted(Arc::clone(in_flight))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+/// Resolves once no request was being answered for `span`.
+async fn none_for(requests: &Counted, span: Duration) {
+    const LOOKS: u32 = 10;
+    let mut quiet = 0;
+    while quiet < LOOKS {
+        tokio::time::sleep(span / LOOKS).await;
+        quiet = match requests.count() {
+            0 => quiet + 1,
+            _ => 0,
+        };
     }
 }
 
 /// What answers the requests of one connection.
 struct Service {
     router: Router,
-    in_flight: Arc<InFlight>,
+    requests: Counted,
 }
 
 async fn converse(
@@ -152,7 +125,7 @@ async fn converse(
     // Answers are small and somebody waits for each of them.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |mut request: Request<Incoming>| {
-        let counted = Counted::by(&service.in_flight);
+        let counted = service.requests.one();
         request.extensions_mut().insert(ConnectInfo(peer));
         let request = request.map(axum::body::Body::new);
         let answering = service.router.clone().oneshot(request);

@@ -110,6 +110,11 @@ impl From<Failure> for ApiError {
                 let message = "the network cannot take this at present; nothing was done. Send it again later";
                 ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message).retry_after(1)
             }
+            Failure::StorageFull => {
+                let message = "the network has no space left to keep this; nothing was done. Send it again later; its operator has to make space";
+                ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "storage_full", message)
+                    .retry_after(10)
+            }
             Failure::OutcomeUnknown => {
                 let message = "it is not known yet whether this was done; send the same request again to learn it";
                 ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", message)

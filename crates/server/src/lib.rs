@@ -10,16 +10,18 @@ mod context;
 mod error;
 mod gate;
 mod middleware;
+mod monitoring;
 pub mod openapi;
 mod operator;
 mod projection;
 mod routes;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::Router;
+use monitoring::Metrics;
 use network::Network;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot};
 
 /// How the server treats requests.
 #[derive(Clone, Debug)]
@@ -37,26 +39,63 @@ impl Default for Settings {
     }
 }
 
-/// All routes of the network, ready to serve.
-pub fn router(network: Network, settings: &Settings) -> Router {
+/// Where the server listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For the network itself.
+    pub network: TcpListener,
+    /// For health and figures, which need no token there; without it the figures are not served.
+    pub monitoring: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(network: TcpListener) -> Listeners {
+        Listeners {
+            network,
+            monitoring: None,
+        }
+    }
+}
+
+/// All routes of the network, ready to serve, and the figures of what they answer.
+fn router(network: Network, settings: &Settings) -> (Router, Arc<Metrics>) {
     let (routes, document) = openapi::routes().split_for_parts();
+    let metrics = Arc::new(Metrics::new(&network, &document));
     let routes = routes
         .merge(openapi::document_route(document))
         .fallback(gate::unknown_route)
         .method_not_allowed_fallback(gate::method_not_allowed)
         .with_state(network);
-    middleware::around(routes, settings)
+    let router = middleware::around(routes, settings, Arc::clone(&metrics));
+    (router, metrics)
 }
 
-/// Serves until `stop` resolves, then finishes what is in flight and closes the network.
+/// Serves until `stop` resolves, then finishes what is in flight and closes the network. Health
+/// and figures are told to the end.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     network: Network,
     settings: &Settings,
     stop: impl Future<Output = ()>,
 ) {
-    let router = router(network.clone(), settings);
+    let listeners = listeners.into();
+    let (router, metrics) = router(network.clone(), settings);
     let patience = settings.request_time_limit + Duration::from_secs(1);
-    connections::serve(listener, router, patience, stop).await;
-    network.close().await;
+    let (closed, until_closed) = oneshot::channel::<()>();
+    let monitored = network.clone();
+    let requests = metrics.requests.clone();
+    let working = async move {
+        connections::serve(listeners.network, router, requests, patience, stop).await;
+        network.close().await;
+        drop(closed);
+    };
+    let monitoring = async move {
+        if let Some(listener) = listeners.monitoring {
+            let stop = async {
+                let _ = until_closed.await;
+            };
+            monitoring::serve(listener, monitored, metrics, stop).await;
+        }
+    };
+    tokio::join!(working, monitoring);
 }

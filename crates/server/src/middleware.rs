@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Instant};
 use axum::{
     Router,
     body::Body,
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
@@ -21,12 +21,13 @@ use crate::{
     Settings,
     context::{self, RequestContext},
     error::{ApiError, as_problem},
+    monitoring::Metrics,
 };
 
 /// The header that names a request, in and out.
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
-pub(crate) fn around(routes: Router, settings: &Settings) -> Router {
+pub(crate) fn around(routes: Router, settings: &Settings, metrics: Arc<Metrics>) -> Router {
     routes
         .layer(from_fn_with_state(settings.request_time_limit, limit_time))
         .layer(CatchPanicLayer::custom(
@@ -37,7 +38,7 @@ pub(crate) fn around(routes: Router, settings: &Settings) -> Router {
         ))
         .layer(from_fn(finish))
         .layer(CompressionLayer::new())
-        .layer(from_fn(name_and_log))
+        .layer(from_fn_with_state(metrics, name_and_log))
 }
 
 async fn limit_time(
@@ -50,8 +51,13 @@ async fn limit_time(
         .unwrap_or_else(|_| ApiError::time_limit().into_response())
 }
 
-/// Gives the request its name and its context, and logs how it went.
-async fn name_and_log(request: Request, next: Next) -> Response {
+/// Gives the request its name and its context, and logs and counts how it went.
+async fn name_and_log(
+    State(metrics): State<Arc<Metrics>>,
+    matched: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
     let given = request.headers().get(&REQUEST_ID);
     let context = RequestContext::new(given.and_then(|id| id.to_str().ok()));
     let began = Instant::now();
@@ -64,7 +70,10 @@ async fn name_and_log(request: Request, next: Next) -> Response {
     if let Ok(id) = HeaderValue::from_str(&context.id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
-    let latency_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let latency = began.elapsed();
+    let matched = matched.as_ref().map(MatchedPath::as_str);
+    metrics.answered(&method, matched, response.status(), latency);
+    let latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
     let token = context.token_id.get().map(ToString::to_string);
     tracing::info!(
         request_id = context.id,

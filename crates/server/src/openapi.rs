@@ -17,7 +17,7 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 use wire::api::error::ErrorBody;
 
-use crate::{operator, routes};
+use crate::{monitoring, operator, routes};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -52,7 +52,7 @@ pub(crate) fn routes() -> OpenApiRouter<Network> {
             routes::enterprise(),
         )
         .nest("/api/operator/v1", operator::routes())
-        .merge(routes::health())
+        .merge(monitoring::health())
 }
 
 /// The document alone, as JSON, as `tidelock openapi` prints it.

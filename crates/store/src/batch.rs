@@ -20,18 +20,20 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU8, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use ledger::{Account, Timestamp};
+use prometheus_client::registry::Registry;
 use rules::{Command, Decidable, Keys, Refusal, Submission, View};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, mpsc::error::TrySendError, oneshot, watch};
 use uuid::Uuid;
 
 use crate::{
     journal::Commit,
+    metrics::{Metrics, Queues, Stopwatch},
     record::{Columns, CommitFacts, Stored, for_each_stored},
     sql::{
         self, ChainHead, CommitError, Connection, Driver, Fetch, Location, Opening, Reader,
@@ -47,7 +49,7 @@ const COMMANDS_MAX: usize = 1_024;
 const WEIGHT_MAX: usize = 50_000;
 
 /// The most commands that wait; beyond that new ones are turned away.
-const QUEUE_MAX: usize = 8_192;
+pub(crate) const QUEUE_MAX: usize = 8_192;
 
 /// How often a batch that met a conflict or was rolled back is tried in all.
 const ATTEMPTS_MAX: u32 = 5;
@@ -63,11 +65,68 @@ const TRYING_MAX: Duration = Duration::from_secs(30);
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// How often a database that could not be written is tried while nobody asks for anything.
+const PROBE_PAUSE: Duration = Duration::from_secs(1);
+
 /// There is one chain.
 const LANE: i64 = 0;
 
 /// The process clock, handed in.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Whether the store can commit, as its last attempt has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// It can.
+    Writable,
+    /// The disk of the database is full.
+    Full,
+    /// The database cannot be reached or written, or the thread that commits has ended.
+    Unavailable,
+}
+
+impl Condition {
+    /// What an error of writing says.
+    fn of(error: &StoreError) -> Condition {
+        match error {
+            StoreError::Full { .. } => Condition::Full,
+            _ => Condition::Unavailable,
+        }
+    }
+}
+
+/// The condition as it is now, shared between the thread that commits and all handles.
+#[derive(Clone, Default)]
+struct Health(Arc<AtomicU8>);
+
+impl Health {
+    fn get(&self) -> Condition {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Condition::Writable,
+            1 => Condition::Full,
+            _ => Condition::Unavailable,
+        }
+    }
+
+    /// Sets the condition and tells of a change.
+    fn set(&self, condition: Condition) {
+        let code = match condition {
+            Condition::Writable => 0,
+            Condition::Full => 1,
+            Condition::Unavailable => 2,
+        };
+        if self.0.swap(code, Ordering::Relaxed) == code {
+            return;
+        }
+        match condition {
+            Condition::Writable => tracing::info!("the database can be written again"),
+            Condition::Full => tracing::error!(
+                "the disk of the database is full: nothing is taken until there is space again"
+            ),
+            Condition::Unavailable => tracing::error!("the database cannot be written"),
+        }
+    }
+}
 
 /// Why a command has no outcome.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +140,9 @@ pub enum SubmitError {
     /// It was not done: the database cannot be written.
     #[error("the database cannot be written at present")]
     Unavailable,
+    /// It was not done: the disk of the database is full.
+    #[error("the disk of the database is full")]
+    Full,
     /// It may have been done or not; repeating it is safe and tells.
     #[error("the database was lost while it committed")]
     OutcomeUnknown,
@@ -91,8 +153,9 @@ pub enum SubmitError {
 
 /// What becomes of a command that the batch could not finish.
 #[derive(Clone, Copy)]
-enum Failure {
+pub(crate) enum Failure {
     Unavailable,
+    Full,
     /// A key was taken however often the batch was decided anew.
     Conflict,
     OutcomeUnknown,
@@ -104,12 +167,22 @@ impl Failure {
     fn may_be_of_one(self) -> bool {
         matches!(self, Failure::Conflict | Failure::Internal)
     }
+
+    /// What it says of the database; nothing, if it is the program or a command that is at fault.
+    fn condition(self) -> Option<Condition> {
+        match self {
+            Failure::Full => Some(Condition::Full),
+            Failure::Unavailable | Failure::OutcomeUnknown => Some(Condition::Unavailable),
+            Failure::Conflict | Failure::Internal => None,
+        }
+    }
 }
 
 impl From<Failure> for SubmitError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Unavailable | Failure::Conflict => SubmitError::Unavailable,
+            Failure::Full => SubmitError::Full,
             Failure::OutcomeUnknown => SubmitError::OutcomeUnknown,
             Failure::Internal => SubmitError::Internal,
         }
@@ -117,7 +190,7 @@ impl From<Failure> for SubmitError {
 }
 
 /// A command in the queue, with whoever waits for its answer.
-trait Waiting: Decidable {
+pub(crate) trait Waiting: Decidable {
     fn answer(self: Box<Self>, done: Result<(), Failure>);
 }
 
@@ -164,6 +237,8 @@ pub struct Store {
     queue: mpsc::Sender<Box<dyn Waiting>>,
     reader: Reader,
     clock: Clock,
+    metrics: Metrics,
+    health: Health,
     /// The latest business time that this process has seen.
     committed_us: Arc<AtomicI64>,
     /// Asks the thread that commits to take no more.
@@ -196,9 +271,13 @@ impl Store {
         let runtime = tokio::runtime::Handle::current();
         let closing = Arc::new(Notify::new());
         let committed_us = Arc::new(AtomicI64::new(0));
+        let metrics = Metrics::default();
+        let health = Health::default();
         let writer = Writer {
             connection,
             clock: Arc::clone(&clock),
+            metrics: metrics.clone(),
+            health: health.clone(),
             committed_us: Arc::clone(&committed_us),
             closing: Arc::clone(&closing),
             known: None,
@@ -217,6 +296,8 @@ impl Store {
             queue,
             reader,
             clock,
+            metrics,
+            health,
             committed_us,
             closing,
             stopped,
@@ -234,9 +315,11 @@ impl Store {
             submission: Submission::new(command),
             reply,
         };
-        self.queue
-            .try_send(Box::new(waiter))
-            .map_err(|_| SubmitError::Overloaded)?;
+        if let Err(refused) = self.queue.try_send(Box::new(waiter)) {
+            let closing = matches!(refused, TrySendError::Closed(_));
+            self.metrics.turned_away(closing);
+            return Err(SubmitError::Overloaded);
+        }
         answer.await.unwrap_or(Err(SubmitError::OutcomeUnknown))
     }
 
@@ -250,6 +333,23 @@ impl Store {
     /// Whether the thread that commits is alive.
     pub fn is_writing(&self) -> bool {
         !self.queue.is_closed()
+    }
+
+    /// Whether commands can be committed, as far as is known.
+    pub fn condition(&self) -> Condition {
+        match self.is_writing() {
+            true => self.health.get(),
+            false => Condition::Unavailable,
+        }
+    }
+
+    /// Adds the figures of the store: queue, readers, batches and their stages, the chain.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.metrics.register(registry);
+        registry.register_collector(Box::new(Queues {
+            queue: self.queue.downgrade(),
+            reader: self.reader.clone(),
+        }));
     }
 
     pub(crate) fn reader(&self) -> &Reader {
@@ -286,6 +386,8 @@ fn fitting(waiting: &[Box<dyn Waiting>]) -> usize {
 struct Writer {
     connection: Connection,
     clock: Clock,
+    metrics: Metrics,
+    health: Health,
     committed_us: Arc<AtomicI64>,
     closing: Arc<Notify>,
     /// Where the chain was after the last commit of our own: so much is durable.
@@ -316,8 +418,31 @@ impl Writer {
                 },
                 // What is queued is still taken; then the channel ends.
                 () = closing.notified() => waiting.close(),
+                () = tokio::time::sleep(PROBE_PAUSE), if !self.is_writable() => {
+                    self.probe().await;
+                }
             }
         }
+    }
+
+    fn take_note(&self, failure: Failure) {
+        if let Some(condition) = failure.condition() {
+            self.health.set(condition);
+        }
+    }
+
+    fn is_writable(&self) -> bool {
+        self.health.get() == Condition::Writable
+    }
+
+    /// Tries whether the database can be written again, while nobody asks for anything.
+    async fn probe(&mut self) {
+        // Of a batch that never was it is only the attempt to write that counts.
+        self.health
+            .set(match self.connection.committed(Uuid::nil(), LANE).await {
+                Ok(_) => Condition::Writable,
+                Err(error) => Condition::of(&error),
+            });
     }
 
     /// Finishes a batch and answers everybody in it, so that it is empty afterwards.
@@ -334,7 +459,7 @@ impl Writer {
                     } else {
                         self.finish(&mut alone).await
                     };
-                    lost = matches!(done, Err(Failure::Unavailable | Failure::OutcomeUnknown));
+                    lost = matches!(done, Err(failure) if failure.condition().is_some());
                     answer(alone, done);
                 }
             }
@@ -344,37 +469,52 @@ impl Writer {
 
     /// Decides and commits a batch, trying again as long as that may help.
     async fn finish(&mut self, batch: &mut Batch) -> Result<(), Failure> {
+        self.metrics.took(batch.len());
         let batch_id = Uuid::now_v7();
         let mut pause = PAUSE_MIN;
         let mut failure = Failure::Unavailable;
         let began = Instant::now();
+        // A database that could not be written before is tried once, and not waited for.
+        let hopeful = self.is_writable();
         for attempt in 1..=ATTEMPTS_MAX {
             match self.attempt(batch, batch_id).await {
-                Attempt::Done => return Ok(()),
-                Attempt::Failed(failure) => return Err(failure),
+                Attempt::Done => {
+                    self.health.set(Condition::Writable);
+                    return Ok(());
+                }
+                Attempt::Failed(failure) => {
+                    self.take_note(failure);
+                    return Err(failure);
+                }
                 Attempt::Again(error) => {
+                    self.metrics.rolled_back(&error);
                     tracing::warn!(attempt, commands = batch.len(), error = %Chain(&error), "a batch was rolled back");
                     failure = match error {
                         StoreError::Conflict { .. } => Failure::Conflict,
+                        StoreError::Full { .. } => Failure::Full,
                         error if error.is_transient() => Failure::Unavailable,
                         _ => return Err(Failure::Internal),
                     };
                 }
             }
-            if began.elapsed() > TRYING_MAX {
+            let hopeless = !hopeful && failure.condition().is_some();
+            if hopeless || began.elapsed() > TRYING_MAX {
                 break;
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
+        self.take_note(failure);
         Err(failure)
     }
 
     async fn attempt(&mut self, batch: &mut Batch, batch_id: Uuid) -> Attempt {
+        let mut watch = Stopwatch::start();
         let head = match self.connection.begin(LANE).await {
             Ok(head) => head,
             Err(error) => return Attempt::Again(error),
         };
+        self.metrics.begin.took(watch.lap());
         if let Err(error) = self.goes_on_from_what_is_known(&head) {
             self.connection.rollback().await;
             self.connection.pass_over();
@@ -387,6 +527,7 @@ impl Writer {
                 return Attempt::Again(error);
             }
         };
+        self.metrics.load.took(watch.lap());
         let now = (self.clock)().max(Timestamp(head.time_us));
         self.committed_us.fetch_max(now.0, Ordering::Relaxed);
         for waiter in batch.iter_mut() {
@@ -395,14 +536,21 @@ impl Writer {
             guarded(|| waiter.decide(&mut view, now));
         }
         let (writes, next) = writes(&view, &head, batch_id, now);
+        self.metrics.decide.took(watch.lap());
         let Some(next) = next else {
             return match self.connection.end_unchanged(LANE).await {
-                Ok(()) => Attempt::Done,
+                Ok(()) => {
+                    self.metrics.unchanged();
+                    Attempt::Done
+                }
                 Err(error) => Attempt::Again(error.into_inner()),
             };
         };
         match self.connection.commit(&writes, &next).await {
-            Ok(()) => {
+            Ok(flush) => {
+                self.metrics.write.took(watch.lap().saturating_sub(flush));
+                self.metrics.flush.took(flush);
+                self.metrics.committed(&next);
                 self.known = Some(next);
                 Attempt::Done
             }
@@ -412,6 +560,7 @@ impl Writer {
             Err(CommitError::Unknown(error)) => {
                 let resolved = self.resolve(batch_id, error).await;
                 if matches!(resolved, Attempt::Done) {
+                    self.metrics.committed(&next);
                     self.known = Some(next);
                 }
                 resolved
@@ -453,9 +602,15 @@ impl Writer {
         let began = Instant::now();
         for _ in 0..PROBES_MAX {
             match self.connection.committed(batch_id, LANE).await {
-                Ok(true) => return Attempt::Done,
-                Ok(false) => return Attempt::Again(lost),
+                Ok(done) => {
+                    self.metrics.asked_for(Some(done));
+                    return match done {
+                        true => Attempt::Done,
+                        false => Attempt::Again(lost),
+                    };
+                }
                 Err(error) => {
+                    self.health.set(Condition::of(&error));
                     tracing::warn!(error = %Chain(&error), "the outcome of a commit is unknown yet");
                 }
             }
@@ -465,6 +620,7 @@ impl Writer {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
+        self.metrics.asked_for(None);
         Attempt::Failed(Failure::OutcomeUnknown)
     }
 

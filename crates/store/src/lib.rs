@@ -7,12 +7,13 @@
 mod batch;
 mod journal;
 mod lists;
+mod metrics;
 mod record;
 mod select;
 pub mod sql;
 mod verify;
 
-pub use batch::{Clock, Store, SubmitError};
+pub use batch::{Clock, Condition, Store, SubmitError};
 pub use lists::{
     AllocationFilter, AllocationSort, ConnectionFilter, Owned, Page, PartnerFilter, Principal,
     SettlementFilter, Side, TransferFilter,

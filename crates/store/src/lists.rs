@@ -432,6 +432,14 @@ impl Store {
             .await
     }
 
+    /// Since when the oldest of the records that still wait for a partner has been there.
+    pub async fn oldest_reservation(&self) -> Found<Timestamp> {
+        let sql = "SELECT created_at FROM allocations WHERE state = 'reserved' ORDER BY created_at LIMIT 1";
+        let rows = self.reader().query(sql, Vec::new()).await?;
+        let first = rows.into_iter().next();
+        first.map(|mut row| row.int(0).map(Timestamp)).transpose()
+    }
+
     /// What stands on the accounts of these owners, in all their currencies.
     pub async fn balances(&self, owners: &[Owner]) -> Listed<AccountBalance> {
         let ids_of = |wanted: i64| -> Vec<Uuid> {
@@ -648,6 +656,16 @@ impl Store {
         let rows = self.reader().query(sql, Vec::new()).await?;
         let first = rows.into_iter().next();
         first.map(|mut row| row.int(0).map(Timestamp)).transpose()
+    }
+
+    /// How many messages are still to be said; beyond `at_most` they are not counted.
+    pub async fn count_messages(&self, at_most: u32) -> Result<i64, StoreError> {
+        let sql = "SELECT count(*) FROM (SELECT 1 AS one FROM outbox WHERE call IS NOT NULL LIMIT $1) AS waiting";
+        let rows = self
+            .reader()
+            .query(sql, vec![i64::from(at_most).into()])
+            .await?;
+        rows.into_iter().next().map_or(Ok(0), |mut row| row.int(0))
     }
 
     /// What has to be said about one subject.

@@ -20,6 +20,11 @@ pub(crate) struct Serve {
     #[arg(long, env = "TIDELOCK_LISTEN", default_value = "127.0.0.1:7311")]
     listen: SocketAddr,
 
+    /// Address for /metrics, /livez and /readyz, which need no token there: one that only
+    /// supervisors reach; none: the figures are not served
+    #[arg(long, env = "TIDELOCK_METRICS_LISTEN")]
+    metrics_listen: Option<SocketAddr>,
+
     /// Seconds after which a request is answered that it takes longer; what it began goes on
     #[arg(long, default_value_t = 30)]
     request_time_limit: u64,
@@ -42,21 +47,35 @@ impl Serve {
             ..network::Settings::default()
         };
         // First the address: a network that has started takes messages to work on.
-        let listener = TcpListener::bind(self.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}", self.listen))?;
+        let listener = bind(self.listen).await?;
+        let monitoring = match self.metrics_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
         let network = start(&self.installation, settings).await?;
         let address = listener.local_addr()?;
         // Scripts and tests that ask for port 0 read the address from here.
         println!("listening on http://{address}");
+        if let Some(monitoring) = &monitoring {
+            println!("metrics on http://{}/metrics", monitoring.local_addr()?);
+        }
         tracing::info!(%address, "the network is serving");
         let settings = server::Settings {
             request_time_limit: Duration::from_secs(self.request_time_limit),
         };
-        server::serve(listener, network, &settings, stopped()).await;
+        let listeners = server::Listeners {
+            network: listener,
+            monitoring,
+        };
+        server::serve(listeners, network, &settings, stopped()).await;
         tracing::info!("the network has stopped");
         Ok(())
     }
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("cannot listen on {address}"))
 }
 
 /// Starts the network of an installation that exists.

@@ -103,6 +103,8 @@ impl TestClock {
 pub(crate) struct World {
     pub(crate) options: Options,
     pub(crate) url: String,
+    /// Where health and figures are told.
+    pub(crate) monitoring_url: String,
     pub(crate) network: Network,
     pub(crate) clock: TestClock,
     pub(crate) exchange: RunningExchange,
@@ -197,6 +199,12 @@ impl World {
 
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let monitoring = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let monitoring_url = format!("http://{}", monitoring.local_addr().expect("an address"));
+        let listeners = server::Listeners {
+            network: listener,
+            monitoring: Some(monitoring),
+        };
         let (stop, stopped) = oneshot::channel::<()>();
         let settings = server::Settings {
             request_time_limit: options.request_time_limit,
@@ -206,7 +214,7 @@ impl World {
             let stopped = async {
                 let _ = stopped.await;
             };
-            server::serve(listener, served, &settings, stopped).await
+            server::serve(listeners, served, &settings, stopped).await
         });
 
         let operator = UserId(Uuid::new_v4());
@@ -285,6 +293,7 @@ impl World {
         let world = World {
             options,
             url,
+            monitoring_url,
             network,
             clock,
             exchange,

@@ -426,7 +426,7 @@ async fn requests_keep_their_name_and_get_one_if_theirs_is_unfit() {
             }
             named
         };
-        for path in [partners.as_str(), "/nothing", "/healthz"] {
+        for path in [partners.as_str(), "/nothing", "/readyz"] {
             for fit in ["0123456789abcdef0123-0000", "x", "a/b:c_d.e"] {
                 assert_eq!(ask(path, Some(fit.as_bytes())).await, fit);
             }

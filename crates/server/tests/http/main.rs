@@ -12,6 +12,7 @@ mod gate;
 mod interruptions;
 mod late_answers;
 mod main_job;
+mod monitoring;
 mod movements;
 mod onboarding;
 mod operating;

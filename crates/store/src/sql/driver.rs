@@ -7,6 +7,7 @@
 //! [`Session`]; what is the same, the chain among it, is written here once.
 
 use std::future::Future;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -135,8 +136,8 @@ pub trait Driver: Send {
         fetches: &[Fetch],
     ) -> impl Future<Output = Result<Vec<Vec<Row>>, StoreError>> + Send;
 
-    /// Writes all rows and the new head, then commits. No transaction is open
-    /// afterwards, whatever the result.
+    /// Writes all rows and the new head, then commits; how long the COMMIT
+    /// alone took. No transaction is open afterwards, whatever the result.
     ///
     /// # Errors
     ///
@@ -145,7 +146,7 @@ pub trait Driver: Send {
         &mut self,
         writes: &[Write],
         head: &ChainHead,
-    ) -> impl Future<Output = Result<(), CommitError>> + Send;
+    ) -> impl Future<Output = Result<Duration, CommitError>> + Send;
 
     /// Ends a transaction that changed nothing, so that what it has shown may be
     /// acted upon. A connection on which nothing was committed yet makes a small
@@ -256,7 +257,11 @@ impl<S: Session> Driver for S {
         self.load(fetches).await
     }
 
-    async fn commit(&mut self, writes: &[Write], head: &ChainHead) -> Result<(), CommitError> {
+    async fn commit(
+        &mut self,
+        writes: &[Write],
+        head: &ChainHead,
+    ) -> Result<Duration, CommitError> {
         let sql = "UPDATE chain_heads SET sequence = $1, hash = $2, time_us = $3, last_entry = $4 WHERE lane = $5";
         let params = [
             head.sequence.into(),
@@ -311,7 +316,8 @@ impl<S: Session> Driver for S {
 /// The small commit that makes certain of everything before it.
 async fn probe<S: Session>(session: &mut S, lane: i64) -> Result<(), CommitError> {
     let sql = "UPDATE chain_heads SET probes = probes + 1 WHERE lane = $1";
-    save_and_finish(session, &[], sql, &[lane.into()]).await
+    save_and_finish(session, &[], sql, &[lane.into()]).await?;
+    Ok(())
 }
 
 async fn save_and_finish<S: Session>(
@@ -319,7 +325,7 @@ async fn save_and_finish<S: Session>(
     writes: &[Write],
     head_sql: &str,
     head_params: &[Value],
-) -> Result<(), CommitError> {
+) -> Result<Duration, CommitError> {
     // COMMIT is sent only after every write has answered: sent together with
     // them it would answer OK for a transaction that a failed write had
     // turned into a rollback.
@@ -327,7 +333,9 @@ async fn save_and_finish<S: Session>(
         session.abandon().await;
         return Err(CommitError::rolled_back(error));
     }
+    let begun = Instant::now();
     session.finish().await?;
+    let took = begun.elapsed();
     session.note_commit();
-    Ok(())
+    Ok(took)
 }

@@ -29,7 +29,7 @@ pub use driver::{CHAIN, ChainHead, Driver, Fetch, Write, WriteMode};
 pub use error::{CommitError, StoreError};
 pub use location::{InvalidLocation, Location};
 pub use migrate::{MIGRATIONS, Migration};
-pub use reader::Reader;
+pub use reader::{Occupancy, Reader};
 pub use table::{Column, Table};
 pub use value::{Kind, Row, Value};
 
@@ -167,7 +167,11 @@ impl Driver for Connection {
         }
     }
 
-    async fn commit(&mut self, writes: &[Write], head: &ChainHead) -> Result<(), CommitError> {
+    async fn commit(
+        &mut self,
+        writes: &[Write],
+        head: &ChainHead,
+    ) -> Result<Duration, CommitError> {
         match &mut self.0 {
             Session::Sqlite(session) => session.commit(writes, head).await,
             Session::Postgres(session) => session.commit(writes, head).await,

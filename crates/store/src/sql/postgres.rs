@@ -25,6 +25,7 @@ use super::dialect::Dialect;
 use super::driver;
 use super::driver::{Fetch, Write, WriteMode};
 use super::error::{CommitError, StoreError};
+use super::reader::Occupancy;
 use super::table::Table;
 use super::value::{Kind, Row, Value};
 
@@ -417,6 +418,18 @@ impl Readers {
             pools: pools.into_iter().flatten().collect(),
             limit,
         })
+    }
+
+    /// How busy the pools are, all of them together.
+    pub(super) fn occupancy(&self) -> Occupancy {
+        let mut all = Occupancy::default();
+        for pool in &self.pools {
+            let status = pool.status();
+            all.busy += status.size.saturating_sub(status.available);
+            all.waited_for += status.waiting;
+            all.max += status.max_size;
+        }
+        all
     }
 
     /// Runs a query on a connection of the pool.

@@ -17,7 +17,26 @@ pub(super) enum Pool {
     Postgres(postgres::Readers),
 }
 
+/// How busy a pool is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Occupancy {
+    /// Connections that are in use.
+    pub busy: usize,
+    /// Queries that wait for one.
+    pub waited_for: usize,
+    /// The most that may be in use.
+    pub max: usize,
+}
+
 impl Reader {
+    /// How busy the pool is at the moment.
+    pub fn occupancy(&self) -> Occupancy {
+        match &self.0 {
+            Pool::Sqlite(reader) => reader.occupancy(),
+            Pool::Postgres(readers) => readers.occupancy(),
+        }
+    }
+
     /// Runs a query; `$1` in it is the first of the parameters, `$2` the second.
     /// Waits for a connection when all are busy. Statements stay prepared, so
     /// the text must not contain values.

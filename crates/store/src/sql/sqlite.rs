@@ -7,16 +7,18 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags, Statement, ffi, params_from_iter};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::dialect::Dialect;
 use super::driver;
 use super::driver::{Fetch, Write, WriteMode};
 use super::error::{CommitError, StoreError};
+use super::reader::Occupancy;
 use super::value::{Row, Value};
 
 /// Longest wait for a lock. Within our own process nobody holds one for long;
@@ -207,6 +209,9 @@ pub(super) struct Reader {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
+    readers_max: usize,
+    /// Queries that wait for a permit.
+    waited_for: AtomicUsize,
 }
 
 impl Reader {
@@ -217,7 +222,19 @@ impl Reader {
             path: path.to_owned(),
             idle: Mutex::new(Vec::new()),
             permits: Arc::new(Semaphore::new(readers_max)),
+            readers_max,
+            waited_for: AtomicUsize::new(0),
         })
+    }
+
+    /// How busy the connections are.
+    pub(super) fn occupancy(&self) -> Occupancy {
+        let max = self.readers_max;
+        Occupancy {
+            busy: max.saturating_sub(self.permits.available_permits()),
+            waited_for: self.waited_for.load(Ordering::Relaxed),
+            max,
+        }
     }
 
     pub(super) async fn query(
@@ -250,10 +267,10 @@ impl Reader {
         self: Arc<Self>,
         work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let permit = Arc::clone(&self.permits)
-            .acquire_owned()
-            .await
-            .map_err(StoreError::other)?;
+        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => self.wait_for_permit().await?,
+        };
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let mut connection = match self.idle().pop() {
@@ -268,8 +285,31 @@ impl Reader {
         .map_err(StoreError::other)?
     }
 
+    async fn wait_for_permit(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        // A query that is given up while it waits waits no more.
+        let _waits = Waits::counted_by(&self.waited_for);
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        permit.map_err(StoreError::other)
+    }
+
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counted for as long as it lives.
+struct Waits<'count>(&'count AtomicUsize);
+
+impl<'count> Waits<'count> {
+    fn counted_by(count: &'count AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -161,7 +161,7 @@ async fn commit(connection: &mut Connection, mut writes: Vec<Write>) -> Result<U
     let head = connection.begin(0).await.unwrap();
     let (next, record) = link(&head, batch);
     writes.push(record);
-    connection.commit(&writes, &next).await.map(|()| batch)
+    connection.commit(&writes, &next).await.map(|_| batch)
 }
 
 /// The keys' numbers and amounts of fetched rows, sorted.

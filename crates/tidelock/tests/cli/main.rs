@@ -475,12 +475,12 @@ async fn a_server_stops_although_somebody_has_sent_half_a_request() {
         .expect("an address")
         .to_owned();
     let mut half = TcpStream::connect(&address).await.expect("a connection");
-    half.write_all(b"GET /healthz HTTP/1.1\r\nHost: tide")
+    half.write_all(b"GET /readyz HTTP/1.1\r\nHost: tide")
         .await
         .expect("half a head");
     // The server has taken it when it answers a later one.
     let mut whole = TcpStream::connect(&address).await.expect("a connection");
-    let get = b"GET /healthz HTTP/1.1\r\nHost: tidelock\r\nConnection: close\r\n\r\n";
+    let get = b"GET /readyz HTTP/1.1\r\nHost: tidelock\r\nConnection: close\r\n\r\n";
     whole.write_all(get).await.expect("a request");
     let mut answer = String::new();
     whole.read_to_string(&mut answer).await.expect("an answer");
