@@ -39,6 +39,11 @@ enum Command {
     /// Run things that stand in for others
     #[command(subcommand)]
     Sandbox(sandbox_exchange::Sandbox),
+    /// Measure the network beside the ceilings of the machine
+    Bench(bench::Bench),
+    /// The partner of `bench`, in a process of its own
+    #[command(hide = true)]
+    BenchPartner(bench::Partner),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -69,6 +74,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(demo) => demo.run().await.map(|()| ExitCode::SUCCESS),
         Command::Operator(operator) => operator.run().await.map(|()| ExitCode::SUCCESS),
         Command::Sandbox(sandbox) => sandbox.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Bench(bench) => bench.run().await,
+        Command::BenchPartner(partner) => partner.run().await.map(|()| ExitCode::SUCCESS),
         Command::Openapi => {
             println!("{}", server::openapi::document());
             Ok(ExitCode::SUCCESS)

@@ -1,0 +1,140 @@
+//! A new installation with its server, and what both have used.
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use anyhow::{Context, ensure};
+use rusqlite::OpenFlags;
+use tempfile::TempDir;
+
+use crate::{
+    cluster::{self, Cluster, Database},
+    process::{Process, peak_memory, this_program, time_of, time_of_family},
+};
+
+/// A network on a new database, with the server that serves it.
+pub(crate) struct Installation<'a> {
+    folder: TempDir,
+    database: Option<Database<'a>>,
+    pub(crate) operator_token: String,
+    server: Process,
+}
+
+/// What was used until some moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    /// Time of the server on the processor.
+    pub(crate) server: Option<Duration>,
+    /// Time of the database's own processes; SQLite has none.
+    pub(crate) database: Option<Duration>,
+    /// How many commits the chain has.
+    pub(crate) commits: i64,
+    /// How many flushes of the log PostgreSQL has counted; SQLite makes one with each commit.
+    pub(crate) flushes: i64,
+}
+
+impl<'a> Installation<'a> {
+    /// Makes an installation below `folder`, on `cluster` or else on SQLite, and serves it.
+    pub(crate) async fn start(
+        folder: &Path,
+        cluster: Option<&'a Cluster>,
+    ) -> anyhow::Result<Installation<'a>> {
+        let folder = tempfile::Builder::new()
+            .prefix("tidelock-bench-")
+            .tempdir_in(folder)?;
+        let database = match cluster {
+            Some(cluster) => Some(cluster.create_database().await?),
+            None => None,
+        };
+        let data = folder.path().join("data");
+        let data_text = data.to_str().context("the folder's name is no text")?;
+        let mut arguments = vec!["--data", data_text];
+        if let Some(database) = &database {
+            arguments.extend(["--database", &database.url]);
+        }
+        let init = this_program()?
+            .arg("init")
+            .args(&arguments)
+            .output()
+            .await?;
+        let told = String::from_utf8_lossy(&init.stderr);
+        ensure!(init.status.success(), "`tidelock init` failed: {told}");
+        let told = String::from_utf8(init.stdout)?;
+        let operator_token = told
+            .lines()
+            .find(|line| !line.is_empty() && !line.contains(' '))
+            .context("`tidelock init` told no token")?
+            .to_owned();
+        let serve = ["serve", "--listen", "127.0.0.1:0"].into_iter();
+        let arguments: Vec<&str> = serve.chain(arguments).collect();
+        let server = Process::start(&arguments, &folder.path().join("server.log")).await?;
+        Ok(Installation {
+            operator_token,
+            server,
+            database,
+            folder,
+        })
+    }
+
+    /// Ends the server and removes everything.
+    pub(crate) async fn remove(self) -> anyhow::Result<()> {
+        self.server.kill().await;
+        match self.database {
+            Some(database) => database.drop().await,
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.server.url
+    }
+
+    /// Where the server listens.
+    pub(crate) fn address(&self) -> anyhow::Result<SocketAddr> {
+        let address = self.server.url.trim_start_matches("http://");
+        Ok(address.parse()?)
+    }
+
+    /// The most memory that the server has had, in bytes.
+    pub(crate) fn peak_memory(&self) -> Option<u64> {
+        peak_memory(self.server.id())
+    }
+
+    /// What was used until now.
+    pub(crate) async fn usage(&self) -> anyhow::Result<Usage> {
+        let (commits, flushes) = match &self.database {
+            Some(database) => counts_of_postgres(&database.url).await?,
+            None => {
+                let commits = commits_of_sqlite(&self.folder.path().join("data/tidelock.db"))?;
+                (commits, commits)
+            }
+        };
+        let process = self
+            .database
+            .as_ref()
+            .and_then(|database| database.cluster.process());
+        Ok(Usage {
+            server: time_of(self.server.id(), false),
+            database: process.and_then(time_of_family),
+            commits,
+            flushes,
+        })
+    }
+}
+
+const COMMITS: &str = "SELECT sequence FROM chain_heads WHERE lane = 0";
+
+fn commits_of_sqlite(file: &Path) -> anyhow::Result<i64> {
+    let connection = rusqlite::Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    Ok(connection.query_row(COMMITS, [], |row| row.get(0))?)
+}
+
+async fn counts_of_postgres(url: &str) -> anyhow::Result<(i64, i64)> {
+    let client = cluster::connect(url).await?;
+    let commits = client.query_one(COMMITS, &[]).await?.get(0);
+    // Until PostgreSQL 17 here; what later ones call it is not looked up.
+    let flushes = client
+        .query_opt("SELECT wal_sync FROM pg_stat_wal", &[])
+        .await;
+    let flushes = flushes.ok().flatten().map_or(commits, |row| row.get(0));
+    Ok((commits, flushes))
+}

@@ -1,0 +1,257 @@
+//! What load needs: a partner, clients with Go Accounts, keys and tokens, connections between
+//! them, and money. It is set up over HTTP, as operators and enterprises would.
+
+use anyhow::{Context, ensure};
+use client::{Client, OperatorClient};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde_json::{Value, json};
+use uuid::Uuid;
+use wire::{
+    api::{
+        allocations::NewAllocation, connections::NewConnection, partners::NewPartner,
+        quantity::ClientAmount,
+    },
+    connection_key::{ConnectionKey, ConnectionKeySchema},
+    signature::SigningKey,
+};
+
+use crate::installation::Installation;
+
+/// How much is deposited at a time: enough for whatever is measured.
+const DEPOSIT: &str = "1000000000000000000000000";
+
+/// How much one allocation moves.
+const AMOUNT: &str = "1000000";
+
+/// How many requests are under way while the stage is set up.
+const AT_ONCE: usize = 32;
+
+/// The enterprise of the partner.
+const PARTNER: &str = "partner";
+
+/// What the partner calls itself.
+const INSTITUTION: &str = "bench";
+
+/// What is to be set up.
+pub(crate) struct Plan<'a> {
+    /// Where the partner answers.
+    pub(crate) partner_url: &'a str,
+    /// Whether it answers allocations later.
+    pub(crate) asynchronous: bool,
+    /// How many clients, each with a Go Account.
+    pub(crate) clients: usize,
+    /// How many connections each client has to the partner.
+    pub(crate) connections_each: usize,
+    /// How many currencies there are. Clients have money in the first, the partner in all.
+    pub(crate) currencies: usize,
+}
+
+/// What was set up.
+pub(crate) struct Stage {
+    pub(crate) clients: Vec<Party>,
+}
+
+/// An enterprise that acts.
+pub(crate) struct Party {
+    pub(crate) client: Client,
+    token: String,
+    /// The connections of a client, in the order in which they were made.
+    pub(crate) connections: Vec<Uuid>,
+}
+
+/// The ticker of a currency.
+pub(crate) fn ticker(number: usize) -> String {
+    format!("coin{number:03}")
+}
+
+impl Stage {
+    pub(crate) async fn set_up(
+        installation: &Installation<'_>,
+        plan: &Plan<'_>,
+    ) -> anyhow::Result<Stage> {
+        let url = installation.url();
+        let operator = Client::operator(url, &installation.operator_token)?;
+        for number in 0..plan.currencies {
+            let currency = json!({"backing": "coin", "decimals": 6, "custodySource": "vault"});
+            let path = format!("/currencies/{}", ticker(number));
+            operator.put(&path, &currency).await?;
+        }
+        let base = Client::new(url, PARTNER, "none")?;
+        let partner = enterprise(&operator, &base, PARTNER).await?;
+        agree(&operator, plan).await?;
+        let created = partner
+            .party
+            .client
+            .register_partner(&NewPartner {
+                name: "Bench".to_owned(),
+                broker: false,
+                institution_id: None,
+                institution_identifier: INSTITUTION.to_owned(),
+                connection_key_schema: ConnectionKeySchema::Token,
+                client_dispute_window_minutes: None,
+                top_up_window_minutes: None,
+                allocation_policies_enabled: false,
+            })
+            .await?;
+        let partner_id = created.partner.id;
+        stream::iter(0..plan.currencies)
+            .map(|number| deposit(&operator, &partner.go_account, ticker(number)))
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        let clients = stream::iter(0..plan.clients)
+            .map(|number| {
+                let (operator, base) = (&operator, &base);
+                async move {
+                    let name = format!("client-{number}");
+                    let made = enterprise(operator, base, &name).await?;
+                    made.party.client.become_client().await?;
+                    deposit(operator, &made.go_account, ticker(0)).await?;
+                    let mut party = made.party;
+                    for _ in 0..plan.connections_each {
+                        let connection = connect(&party.client, partner_id).await?;
+                        party.connections.push(connection);
+                    }
+                    Ok::<_, anyhow::Error>(party)
+                }
+            })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(Stage { clients })
+    }
+}
+
+/// An enterprise that was just made.
+struct Made {
+    party: Party,
+    go_account: String,
+}
+
+async fn enterprise(operator: &OperatorClient, base: &Client, name: &str) -> anyhow::Result<Made> {
+    let (user, go_account) = (new_id(), new_id());
+    let key = SigningKey::generate();
+    operator
+        .put(&format!("/users/{user}"), &json!({"name": name}))
+        .await?;
+    let enterprise = json!({"name": name, "trustOrg": "Bench Trust", "licensed": true});
+    operator
+        .put(&format!("/enterprises/{name}"), &enterprise)
+        .await?;
+    let path = format!("/enterprises/{name}/goAccounts/{go_account}");
+    operator.put(&path, &json!({"label": "trading"})).await?;
+    let path = format!("/goAccounts/{go_account}/keys");
+    let public_key = key.public_key().to_hex();
+    operator
+        .post(&path, &json!({"publicKey": public_key, "label": "key"}))
+        .await?;
+    let path = format!("/enterprises/{name}/members/{user}");
+    operator.put(&path, &json!({"role": "admin"})).await?;
+    let scopes = ["settlement_network_read", "settlement_network_write"];
+    let wanted = json!({"label": "bench", "scopes": scopes});
+    let issued = operator
+        .post(&format!("/users/{user}/tokens"), &wanted)
+        .await?;
+    let token = issued["token"]
+        .as_str()
+        .context("no token was issued")?
+        .to_owned();
+    Ok(Made {
+        party: Party {
+            client: base.acting_for(name, &token)?.with_signing_key(key),
+            token,
+            connections: Vec::new(),
+        },
+        go_account,
+    })
+}
+
+async fn agree(operator: &OperatorClient, plan: &Plan<'_>) -> anyhow::Result<()> {
+    let currencies: Vec<Value> = (0..plan.currencies)
+        .map(|number| json!({"ticker": ticker(number), "partnerNames": [ticker(number)]}))
+        .collect();
+    let configuration = json!({
+        "baseUrl": plan.partner_url,
+        "allowedNetworks": ["127.0.0.0/8"],
+        "callTimeoutMs": 12_000,
+        "allocations": match plan.asynchronous {
+            true => "async",
+            false => "sync",
+        },
+        "currencies": currencies,
+    });
+    let path = format!("/enterprises/{PARTNER}/partnerConfigurations/{INSTITUTION}");
+    operator.put(&path, &configuration).await?;
+    Ok(())
+}
+
+async fn deposit(
+    operator: &OperatorClient,
+    go_account: &str,
+    currency: String,
+) -> anyhow::Result<()> {
+    let deposit = json!({
+        "goAccountId": go_account,
+        "currency": currency,
+        "amount": DEPOSIT,
+        "externalReference": format!("{go_account} {currency}"),
+    });
+    operator.post("/deposits", &deposit).await?;
+    Ok(())
+}
+
+async fn connect(client: &Client, partner_id: Uuid) -> anyhow::Result<Uuid> {
+    let connection_key = ConnectionKey::Token {
+        connection_token: client::fresh_nonce(),
+    };
+    let wanted = NewConnection {
+        partner_id,
+        name: "bench".to_owned(),
+        connection_key,
+        nonce: String::new(),
+    };
+    let connection = client.connect(wanted).await?.connection;
+    ensure!(
+        connection.initialized,
+        "the partner did not accept a connection"
+    );
+    Ok(connection.id)
+}
+
+fn new_id() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
+impl Party {
+    /// A signed allocation over a connection, its own or another's, as the bytes of a request.
+    pub(crate) fn allocation(
+        &self,
+        connection: Uuid,
+        external_id: String,
+        into: &mut Vec<u8>,
+    ) -> anyhow::Result<()> {
+        let content = NewAllocation {
+            amount: ClientAmount {
+                currency: ticker(0).parse()?,
+                quantity: AMOUNT.parse()?,
+            },
+            client_external_id: external_id,
+            nonce: String::new(),
+            notes: None,
+        };
+        let prepared = self.client.prepare_allocation(connection, content)?;
+        self.request("POST", prepared.path(), prepared.body(), into);
+        Ok(())
+    }
+
+    /// A request of the party as bytes.
+    pub(crate) fn request(&self, method: &str, path: &str, body: &[u8], into: &mut Vec<u8>) {
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: tidelock\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            self.token,
+            body.len()
+        );
+        into.extend_from_slice(head.as_bytes());
+        into.extend_from_slice(body);
+    }
+}
