@@ -10,12 +10,9 @@ use rules::{
 };
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
-use wire::body::Fault;
+use wire::body::{Fault, Faults};
 
 use crate::{Caller, Failure, Network, PartnerTerms, SignedText, signing::Keeping};
-
-/// How many faults of amounts are told apart, as where their notation is read.
-const FAULTS_MAX: usize = 100;
 
 /// One amount as the partner wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,18 +120,15 @@ impl Network {
             .filter(|c| c.partners_ids().is_some())
             .map(|c| (c.id.0, c))
             .collect();
-        let faults: Vec<Fault> = ids
-            .iter()
-            .filter(|id| !own.contains_key(id))
-            .map(|id| Fault {
+        let mut faults = Faults::default();
+        for id in ids.iter().filter(|id| !own.contains_key(id)) {
+            faults.note(|| Fault {
                 field: format!("settlementAmounts.{id}"),
                 message: "is no initialized connection of this partner".to_owned(),
-            })
-            .collect();
-        match faults.is_empty() {
-            true => Ok(own),
-            false => Err(Failure::Invalid(faults)),
+            });
         }
+        faults.none().map_err(Failure::Invalid)?;
+        Ok(own)
     }
 
     async fn settling_partner(
@@ -174,11 +168,11 @@ fn lines(
         go_account_id: partner.go_account_id,
         connection: None,
     };
-    let mut faults = Vec::new();
+    let mut faults = Faults::default();
     let mut lines = BTreeMap::new();
     for amount in amounts {
         let mut fault = |message: String| {
-            faults.push(Fault {
+            faults.note(|| Fault {
                 field: amount.field(),
                 message,
             });
@@ -215,16 +209,8 @@ fn lines(
             fault(format!("names {currency} a second time"));
         }
     }
-    if faults.len() > FAULTS_MAX {
-        let message = format!("has {} more faults", faults.len() - FAULTS_MAX);
-        faults.truncate(FAULTS_MAX);
-        let field = "settlementAmounts".to_owned();
-        faults.push(Fault { field, message });
-    }
-    match faults.is_empty() {
-        true => Ok(lines.into_values().collect()),
-        false => Err(Failure::Invalid(faults)),
-    }
+    faults.none().map_err(Failure::Invalid)?;
+    Ok(lines.into_values().collect())
 }
 
 /// What identical settlements have in common: form, parties, currencies and base units.

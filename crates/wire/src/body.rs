@@ -44,6 +44,44 @@ impl From<JsonError> for Fault {
     }
 }
 
+/// How many faults one answer names. More would help nobody, and a body of megabytes can hold
+/// millions of them.
+pub const FAULTS_MAX: usize = 100;
+
+/// The faults of one request while they are found: the first [`FAULTS_MAX`] by name, the rest
+/// counted.
+#[derive(Debug, Default)]
+pub struct Faults {
+    named: Vec<Fault>,
+    more: usize,
+}
+
+impl Faults {
+    /// Notes a fault, which is made only if it is one of those that are named.
+    pub fn note(&mut self, fault: impl FnOnce() -> Fault) {
+        if self.named.len() < FAULTS_MAX {
+            self.named.push(fault());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Ends the finding.
+    ///
+    /// # Errors
+    /// Every fault that is named, in the order of finding, and then how many there are besides.
+    pub fn none(self) -> Result<(), Vec<Fault>> {
+        let Self { mut named, more } = self;
+        if more > 0 {
+            named.push(Fault {
+                field: String::new(),
+                message: format!("there are {more} more faults"),
+            });
+        }
+        if named.is_empty() { Ok(()) } else { Err(named) }
+    }
+}
+
 /// Takes the members of one JSON object, noting faults instead of stopping at the first.
 ///
 /// Every method that reads a member answers `None` if it could not, and has then noted why; the
@@ -67,7 +105,7 @@ impl From<JsonError> for Fault {
 pub struct Reader<'a> {
     object: &'a Object,
     path: String,
-    faults: Rc<RefCell<Vec<Fault>>>,
+    faults: Rc<RefCell<Faults>>,
 }
 
 impl<'a> Reader<'a> {
@@ -232,7 +270,15 @@ impl<'a> Reader<'a> {
 
     /// Notes a fault of the caller's own about a member; with an empty name, about this object.
     pub fn fault(&self, name: &str, message: impl Into<String>) {
-        self.note(self.path_of(name), message.into());
+        self.note(|| Fault {
+            field: self.path_of(name),
+            message: message.into(),
+        });
+    }
+
+    /// Notes a fault that is made only if it is one of those that are named.
+    pub(crate) fn note(&self, fault: impl FnOnce() -> Fault) {
+        self.faults.borrow_mut().note(fault);
     }
 
     /// The path of a member from the top of the body, as faults show it.
@@ -248,14 +294,10 @@ impl<'a> Reader<'a> {
     /// Ends the reading.
     ///
     /// # Errors
-    /// All faults noted so far, nested ones included, in the order of reading.
+    /// All faults noted so far, nested ones included, in the order of reading; of more than
+    /// [`FAULTS_MAX`] the first, and how many there are besides.
     pub fn ok(self) -> Result<(), Vec<Fault>> {
-        let faults = self.faults.take();
-        if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(faults)
-        }
+        self.faults.take().none()
     }
 
     /// Ends the reading and, if there were no faults, puts the request together. Since whatever
@@ -271,10 +313,6 @@ impl<'a> Reader<'a> {
                 message: "the body is incomplete".to_owned(),
             }]
         })
-    }
-
-    fn note(&self, field: String, message: String) {
-        self.faults.borrow_mut().push(Fault { field, message });
     }
 
     /// Notes what a member must be; for use as the last expression of a typed reading.
@@ -367,7 +405,10 @@ impl<'a> Reader<'a> {
                 faults: Rc::clone(&self.faults),
             }),
             _ => {
-                self.note(path, "must be an object".to_owned());
+                self.note(|| Fault {
+                    field: path,
+                    message: "must be an object".to_owned(),
+                });
                 None
             }
         }
@@ -519,6 +560,17 @@ mod tests {
                 }]
             );
         }
+    }
+
+    #[test]
+    fn faults_beyond_a_hundred_are_counted() {
+        let elements = vec!["1"; 250].join(",");
+        let faults = faults_of(&format!(r#"{{"list":[{elements}]}}"#), |body| {
+            assert!(body.objects("list").is_none());
+        });
+        assert_eq!(faults.len(), 101);
+        assert_eq!(faults[99], "list[99] must be an object");
+        assert_eq!(faults[100], "there are 150 more faults");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use utoipa::{IntoParams, PartialSchema};
 use uuid::Uuid;
 
 use crate::api::{DateTime, SortDirection};
-use crate::body::Fault;
+use crate::body::{Fault, Faults};
 use crate::json::{Json, Object};
 
 /// How many entries one list may have.
@@ -126,7 +126,21 @@ values! {
     String, as <String as PartialSchema>::schema();
     GoAccountId, as <String as PartialSchema>::schema();
     bool, as <bool as PartialSchema>::schema();
-    DateTime, as <DateTime as PartialSchema>::schema();
+}
+
+impl Value for DateTime {
+    /// As everywhere on the wire, but finer digits, if there are any, are not cut off: a bound that
+    /// is cut to milliseconds would be another bound.
+    fn texts(&self) -> Vec<String> {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(time) if self.0 % 1_000 != 0 => vec![format!("{time:.6}")],
+            _ => vec![self.to_string()],
+        }
+    }
+
+    fn described() -> RefOr<Schema> {
+        <DateTime as PartialSchema>::schema()
+    }
 }
 
 fn uuid_schema() -> RefOr<Schema> {
@@ -178,7 +192,7 @@ pub(crate) fn parameter(
 pub struct Filters {
     query: Vec<(String, String)>,
     body: Object,
-    faults: RefCell<Vec<Fault>>,
+    faults: RefCell<Faults>,
 }
 
 impl Filters {
@@ -188,7 +202,7 @@ impl Filters {
     /// All faults at once: query members that are not percent-encoded UTF-8, a body that is not
     /// strict JSON or not an object.
     pub fn new(query: Option<&str>, body: &[u8]) -> Result<Self, Vec<Fault>> {
-        let mut faults = Vec::new();
+        let mut faults = Faults::default();
         let mut pairs = Vec::new();
         for pair in query.unwrap_or_default().split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -197,35 +211,34 @@ impl Filters {
                     let plain = name.strip_suffix("[]").map(str::to_owned);
                     pairs.push((plain.unwrap_or(name), value));
                 }
-                _ => faults.push(Fault {
+                _ => faults.note(|| Fault {
                     field: name.chars().take(SHOWN_NAME_MAX).collect(),
                     message: "must be percent-encoded UTF-8 without NUL characters".to_owned(),
                 }),
             }
         }
         let body = match body {
-            [] => Ok(Object::default()),
+            [] => Object::default(),
             bytes => match Json::parse(bytes) {
-                Ok(Json::Object(object)) => Ok(object),
-                Ok(_) => Err(Fault {
-                    field: String::new(),
-                    message: "the body must be a JSON object".to_owned(),
-                }),
-                Err(error) => Err(Fault::from(error)),
+                Ok(Json::Object(object)) => object,
+                Ok(_) => {
+                    faults.note(|| Fault {
+                        field: String::new(),
+                        message: "the body must be a JSON object".to_owned(),
+                    });
+                    Object::default()
+                }
+                Err(error) => {
+                    faults.note(|| Fault::from(error));
+                    Object::default()
+                }
             },
         };
-        match body {
-            Ok(body) if faults.is_empty() => Ok(Self {
-                query: pairs,
-                body,
-                faults: RefCell::default(),
-            }),
-            Ok(_) => Err(faults),
-            Err(fault) => {
-                faults.push(fault);
-                Err(faults)
-            }
-        }
+        faults.none().map(|()| Self {
+            query: pairs,
+            body,
+            faults: RefCell::default(),
+        })
     }
 
     /// A list of UUIDs.
@@ -325,7 +338,7 @@ impl Filters {
 
     /// Notes a fault of the caller's own.
     pub fn fault(&self, name: &str, message: impl Into<String>) {
-        self.faults.borrow_mut().push(Fault {
+        self.faults.borrow_mut().note(|| Fault {
             field: name.to_owned(),
             message: message.into(),
         });
@@ -336,10 +349,7 @@ impl Filters {
     /// # Errors
     /// All faults noted so far.
     pub fn finish<T>(self, filter: T) -> Result<T, Vec<Fault>> {
-        match self.faults.take() {
-            faults if faults.is_empty() => Ok(filter),
-            faults => Err(faults),
-        }
+        self.faults.take().none().map(|()| filter)
     }
 
     fn list<T>(

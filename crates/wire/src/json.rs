@@ -14,9 +14,9 @@ use serde_json::value::RawValue;
 pub const DEPTH_MAX: usize = 8;
 
 /// How many values (scalars, arrays and objects together) one document may hold. The largest
-/// request, a settlement of 50 000 transfers, has about a quarter of that; the bound keeps a body
-/// of 32 MiB like `[0,0,0,…]` from taking a gigabyte.
-pub const VALUES_MAX: usize = 2_000_000;
+/// request, a settlement of 50 000 transfers between two connections each, has 150 000 of them; the
+/// bound keeps a body of 32 MiB like `[0,0,0,…]` from taking hundreds of megabytes.
+pub const VALUES_MAX: usize = 400_000;
 
 /// The longest member name that an error repeats, in characters.
 const SHOWN_NAME_MAX: usize = 64;
@@ -631,12 +631,12 @@ mod tests {
         let zeros = format!("[{}0]", "0,".repeat(VALUES_MAX));
         assert_eq!(
             refused(&zeros),
-            "the document holds more than 2000000 values"
+            "the document holds more than 400000 values"
         );
         let spread = format!("[{}[]]", "[0,0,0,0,0,0,0,0,0],".repeat(VALUES_MAX / 10));
         assert_eq!(
             refused(&spread),
-            "the document holds more than 2000000 values"
+            "the document holds more than 400000 values"
         );
     }
 

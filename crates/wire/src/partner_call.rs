@@ -31,10 +31,13 @@ impl CallAmount {
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
         fn significant(quantity: &str) -> &str {
-            if quantity.contains('.') {
-                quantity.trim_end_matches('0').trim_end_matches('.')
-            } else {
-                quantity
+            let is_digits =
+                |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+            match quantity.split_once('.') {
+                Some((_, fraction)) if is_digits(fraction) => {
+                    quantity.trim_end_matches('0').trim_end_matches('.')
+                }
+                _ => quantity,
             }
         }
         self.currency == other.currency
@@ -580,5 +583,9 @@ mod tests {
         assert!(amount("100").is_same_as(&amount("100.0")));
         assert!(!amount("100").is_same_as(&amount("1")));
         assert!(!amount("1.5").is_same_as(&amount("1.05")));
+        // What is no number is not taken for one.
+        for no_number in ["100.", "100...", "100.0.0", "100.0x0"] {
+            assert!(!amount("100").is_same_as(&amount(no_number)), "{no_number}");
+        }
     }
 }

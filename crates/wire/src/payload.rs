@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use crate::body::Fault;
+use crate::body::{Fault, Faults};
 use crate::json::{Json, Object};
 
 /// The longest name of a member that a fault repeats, in characters.
@@ -25,7 +25,7 @@ const SHOWN_NAME_MAX: usize = 64;
 ///
 /// # Errors
 /// A payload that is not strict JSON or not an object; otherwise every member that is missing, that
-/// differs or that the request does not have, by name.
+/// differs or that the request does not have, by name (see [`Faults`] for how many).
 pub fn check(
     payload: &str,
     body: &Json,
@@ -46,7 +46,7 @@ pub fn check(
     // By name: the members of a large request must not be looked for one by one.
     let asked: HashMap<&str, &Json> = present(body).collect();
     let signed: HashMap<&str, &Json> = present(&payload).collect();
-    let mut faults = Vec::new();
+    let mut faults = Faults::default();
     for (name, value) in present(body) {
         let said = match signed.get(name) {
             Some(own) if *own == value => continue,
@@ -54,24 +54,20 @@ pub fn check(
             None if unsigned.contains(&name) => continue,
             None => "lacks the member",
         };
-        faults.push(fault(name, said));
+        faults.note(|| fault(name, said));
     }
     for (name, value) in path {
         if signed.get(name).is_some_and(|own| !same_id(own, value)) {
-            faults.push(fault(name, "says something else than the path"));
+            faults.note(|| fault(name, "says something else than the path"));
         }
     }
     for (name, _) in present(&payload) {
         let of_path = path.iter().any(|(own, _)| *own == name);
         if !of_path && !asked.contains_key(name) {
-            faults.push(fault(name, "has a member that the request does not have"));
+            faults.note(|| fault(name, "has a member that the request does not have"));
         }
     }
-    if faults.is_empty() {
-        Ok(())
-    } else {
-        Err(faults)
-    }
+    faults.none()
 }
 
 /// The payload to sign for a body, as the signing helpers answer it: the body's members in the
@@ -249,6 +245,14 @@ mod tests {
                 "{payload}"
             );
         }
+    }
+
+    #[test]
+    fn differences_beyond_a_hundred_are_counted() {
+        let members: Vec<String> = (0..250).map(|n| format!(r#""m{n}":1"#)).collect();
+        let said = faults(&format!("{{{}}}", members.join(",")), "{}");
+        assert_eq!(said.len(), 101);
+        assert_eq!(said[100], "there are 150 more faults");
     }
 
     #[test]

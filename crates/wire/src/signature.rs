@@ -23,6 +23,10 @@ const XPRV_VERSION: [u8; 4] = [0x04, 0x88, 0xad, 0xe4];
 /// 32, key 33 (BIP 32).
 const EXTENDED_KEY_LENGTH: usize = 78;
 
+/// The longest text of an extended key: 82 bytes with the checksum in base58. Longer ones are not
+/// even decoded, for that takes time with the square of their length.
+const EXTENDED_KEY_TEXT_MAX: usize = 112;
+
 /// What stands before the point in the SPKI DER of a secp256k1 key: compressed, uncompressed.
 const SPKI_COMPRESSED: &str = "3036301006072a8648ce3d020106052b8104000a032200";
 const SPKI_UNCOMPRESSED: &str = "3056301006072a8648ce3d020106052b8104000a034200";
@@ -134,7 +138,7 @@ impl PublicKey {
                 .filter(|point| point.len() == 66)
                 .or_else(|| {
                     der.strip_prefix(SPKI_UNCOMPRESSED)
-                        .filter(|point| point.len() == 130)
+                        .filter(|point| point.len() == 130 && point.starts_with("04"))
                 });
             let point = hex::decode(point?).ok()?;
             secp256k1::PublicKey::from_slice(&point).ok()
@@ -172,6 +176,9 @@ impl fmt::Debug for PublicKey {
 
 /// The payload of a base58check extended key with the given version.
 fn extended_key(text: &str, version: [u8; 4]) -> Option<Zeroizing<[u8; EXTENDED_KEY_LENGTH]>> {
+    if text.len() > EXTENDED_KEY_TEXT_MAX {
+        return None;
+    }
     let bytes = Zeroizing::new(bs58::decode(text).with_check(None).into_vec().ok()?);
     let bytes = <[u8; EXTENDED_KEY_LENGTH]>::try_from(bytes.as_slice())
         .ok()
@@ -539,6 +546,10 @@ mod tests {
             Ok(key)
         );
         assert!(PublicKey::from_spki_base64(&STANDARD.encode(&uncompressed[..87])).is_err());
+        // The same point in the form that is neither compressed nor uncompressed.
+        let mut hybrid = uncompressed.clone();
+        hybrid[23] = 6 | (uncompressed[87] & 1);
+        assert!(PublicKey::from_spki_base64(&STANDARD.encode(&hybrid)).is_err());
 
         assert_eq!(
             SigningKey::from_xprv(&root.xprv()).unwrap().public_key(),
@@ -577,6 +588,14 @@ mod tests {
             PublicKey::from_xpub("").unwrap_err().to_string(),
             "not a valid xpub"
         );
+    }
+
+    #[test]
+    fn long_texts_are_refused_at_once() {
+        // Decoding this would take minutes.
+        let long = format!("xpub{}", "z".repeat(2_000_000));
+        assert!(PublicKey::from_xpub(&long).is_err());
+        assert!(SigningKey::from_xprv(&long).is_err());
     }
 
     /// A valid key under the version bytes of another network.

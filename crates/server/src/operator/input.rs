@@ -68,15 +68,16 @@ pub(super) fn from_path<T: Written>(path: &PathTexts, name: &str) -> Result<T, A
     })
 }
 
-/// The text at this place of the path, of 1 to [`TEXT_BYTES_MAX`] bytes.
+/// The text at this place of the path, of 1 to [`TEXT_BYTES_MAX`] bytes and, as in bodies, without
+/// NUL characters.
 pub(super) fn text_of_path(path: &PathTexts, name: &str) -> Result<String, ApiError> {
     let text = path.text(name)?;
-    if (1..=TEXT_BYTES_MAX).contains(&text.len()) {
+    if (1..=TEXT_BYTES_MAX).contains(&text.len()) && !text.contains('\0') {
         return Ok(text.to_owned());
     }
     Err(ApiError::invalid(vec![Fault {
         field: name.to_owned(),
-        message: format!("must be 1 to {TEXT_BYTES_MAX} bytes long"),
+        message: format!("must be 1 to {TEXT_BYTES_MAX} bytes long, without NUL characters"),
     }]))
 }
 

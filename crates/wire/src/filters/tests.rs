@@ -331,6 +331,14 @@ fn a_filter_is_read_back_from_its_own_query() {
     assert_eq!(written.join("&"), query);
 }
 
+#[test]
+fn bounds_of_time_keep_all_their_digits() {
+    let sent = filters("createdBefore=2026-01-31T12:00:00.123456Z", "");
+    let filter = ClientAllocationsFilter::read(sent).unwrap();
+    let written = ("createdBefore", "2026-01-31T12:00:00.123456Z".to_owned());
+    assert_eq!(filter.pairs(), [written]);
+}
+
 proptest! {
     #[test]
     fn names_survive_the_query(names in prop::collection::vec("[^\\x00\n]{1,8}", 1..5)) {

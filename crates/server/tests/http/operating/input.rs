@@ -205,6 +205,11 @@ async fn paths_and_queries_are_read_as_strictly() {
             (&put, "/enterprises/e1/goAccounts/xyz", "goAccountId"),
             (&put, "/users/xyz", "userId"),
             (&put, "/currencies/a%20b", "ticker"),
+            (
+                &put,
+                "/enterprises/e1/partnerConfigurations/a%00b",
+                "institutionIdentifier",
+            ),
             (&get, "/goAccounts/xyz/balances", "goAccountId"),
             (&get, "/goAccounts/xyz/keys", "goAccountId"),
             (&delete, "/keys/xyz", "keyId"),

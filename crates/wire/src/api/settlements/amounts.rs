@@ -11,11 +11,8 @@ use uuid::Uuid;
 
 use crate::api::bounds::{SETTLEMENT_AMOUNTS_MAX, TEXT_BYTES_MAX};
 use crate::api::quantity::PartnerQuantity;
-use crate::body::Reader;
+use crate::body::{Fault, Reader};
 use crate::json::{Json, Object};
-
-/// How many faults are told apart; fifty thousand would help nobody.
-const FAULTS_MAX: usize = 100;
 
 /// The longest member name that a fault repeats, in characters.
 const SHOWN_NAME_MAX: usize = 64;
@@ -65,26 +62,23 @@ impl SettlementAmounts {
         }
     }
 
-    /// Takes the amounts out of a body, noting faults: all of them up to a hundred.
+    /// Takes the amounts out of a body, noting every fault.
     pub(super) fn take(body: &Reader<'_>, name: &str) -> Option<Self> {
         let connections = body.object(name)?;
         let mut sorting = Sorting {
             body: &connections,
             party: Vec::new(),
             pair: Vec::new(),
-            faults: 0,
+            is_faulty: false,
         };
         sorting.take();
         let Sorting {
             mut party,
             mut pair,
-            faults,
+            is_faulty,
             ..
         } = sorting;
-        if faults > 0 {
-            if faults > FAULTS_MAX {
-                connections.fault("", format!("has {} more faults", faults - FAULTS_MAX));
-            }
+        if is_faulty {
             return None;
         }
         // Two spellings of one UUID are two members of the JSON object and one connection.
@@ -139,7 +133,7 @@ struct Sorting<'a, 'b> {
     body: &'b Reader<'a>,
     party: Vec<PartyAmount>,
     pair: Vec<PairAmount>,
-    faults: usize,
+    is_faulty: bool,
 }
 
 impl Sorting<'_, '_> {
@@ -235,12 +229,15 @@ impl Sorting<'_, '_> {
     }
 
     fn fault(&mut self, path: &[&str], message: &str) {
-        self.faults += 1;
-        if self.faults <= FAULTS_MAX {
+        self.is_faulty = true;
+        self.body.note(|| {
             let shown = |name: &&str| name.chars().take(SHOWN_NAME_MAX).collect::<String>();
             let path: Vec<String> = path.iter().map(shown).collect();
-            self.body.fault(&path.join("."), message);
-        }
+            Fault {
+                field: self.body.path_of(&path.join(".")),
+                message: message.to_owned(),
+            }
+        });
     }
 }
 

@@ -112,7 +112,7 @@ fn faults_beyond_a_hundred_are_counted() {
     let currencies: Vec<String> = (0..250).map(|n| format!(r#""C{n}":"0""#)).collect();
     let faults = faults(&format!(r#"{{"{A}":{{{}}}}}"#, currencies.join(",")));
     assert_eq!(faults.len(), 101);
-    assert_eq!(faults[100], "amounts has 150 more faults");
+    assert_eq!(faults[100], "there are 150 more faults");
 }
 
 /// A settlement of `count` amounts over connections of ten currencies each.
