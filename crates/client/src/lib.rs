@@ -27,6 +27,7 @@
 mod as_client;
 mod as_partner;
 mod error;
+pub mod network_file;
 mod operator;
 mod prepared;
 mod retry;

@@ -1,7 +1,7 @@
 //! The play: who does what, in order.
 
 use anyhow::{Context, bail, ensure};
-use client::{Client, OperatorClient};
+use client::{Client, OperatorClient, network_file::NetworkFile};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -20,10 +20,7 @@ use wire::{
 };
 
 use super::stage::{Cast, Stage, does, figures, heard, human};
-use crate::{
-    operator::apply::{NetworkFile, apply},
-    verify,
-};
+use crate::{operator::apply::apply, verify};
 
 const CLIENT: &str = "northwind";
 const EXCHANGE: &str = "harbour";

@@ -3,14 +3,16 @@
 //! second time.
 
 use anyhow::Context;
-use client::OperatorClient;
+use client::{
+    OperatorClient,
+    network_file::{Deposit, Enterprise, GoAccount, Key, NetworkFile},
+};
 use serde::Serialize;
 use serde_json::Value;
 use wire::signature::PublicKey;
 
-pub(crate) use super::network_file::NetworkFile;
 use super::{
-    network_file::{Deposit, Enterprise, GoAccount, Key},
+    partner_configuration,
     request::{Paging, listed, path},
 };
 
@@ -164,8 +166,9 @@ impl Application<'_> {
                 "partner configuration {} of {}",
                 agreed.institution_identifier, agreed.enterprise_id
             );
+            let path = partner_configuration::path_of(agreed);
             let after = self
-                .put(&what, &agreed.path(), agreed, "partnerConfiguration")
+                .put(&what, &path, agreed, "partnerConfiguration")
                 .await?;
             let keys = ["enterpriseId", "institutionIdentifier"];
             self.tell(what, find(&known, &after, &keys), &after);

@@ -10,7 +10,6 @@ mod go_account;
 mod hold;
 mod key;
 mod member;
-mod network_file;
 mod partner;
 mod partner_configuration;
 mod request;
@@ -19,14 +18,16 @@ mod user;
 mod withdrawal;
 
 use std::{
+    fs,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use client::network_file::{NetworkFile, NetworkFileError};
 
-use apply::{NetworkFile, apply};
+use apply::apply;
 use request::{Paging, Request, listed};
 
 /// Acts as operator of a running network. Lists are told one page at a time.
@@ -130,7 +131,7 @@ impl OperatorCommand {
             Noun::Hold(verb) => verb.request(),
             Noun::Act(ActVerb::List(paging)) => Request::Get(listed("acts", &paging, &[])),
             Noun::Apply { file } => {
-                let file = NetworkFile::read(&file)?;
+                let file = read(&file, NetworkFile::parse)?;
                 for line in apply(&client, &file).await? {
                     print(&line)?;
                 }
@@ -148,6 +149,13 @@ impl OperatorCommand {
 }
 
 /// Prints a line; a reader that has seen enough, such as `head`, is no failure.
+/// What a file describes.
+fn read<T>(file: &Path, parse: fn(&str) -> Result<T, NetworkFileError>) -> anyhow::Result<T> {
+    let name = file.display();
+    let text = fs::read_to_string(file).with_context(|| format!("{name} cannot be read"))?;
+    parse(&text).with_context(|| name.to_string())
+}
+
 fn print(line: &str) -> io::Result<()> {
     match writeln!(io::stdout(), "{line}") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use client::network_file::PartnerConfiguration;
 
 use super::{
-    network_file::{PartnerConfiguration, read_toml},
+    read,
     request::{Request, path},
 };
 
@@ -25,9 +26,20 @@ impl Verb {
         match self {
             Verb::List => Ok(Request::Get(path(&["partnerConfigurations"]))),
             Verb::Put { file } => {
-                let wanted: PartnerConfiguration = read_toml(&file)?;
-                Ok(Request::Put(wanted.path(), serde_json::to_value(&wanted)?))
+                let wanted = read(&file, PartnerConfiguration::parse)?;
+                let body = serde_json::to_value(&wanted)?;
+                Ok(Request::Put(path_of(&wanted), body))
             }
         }
     }
+}
+
+/// Where the API has it.
+pub(super) fn path_of(agreed: &PartnerConfiguration) -> String {
+    path(&[
+        "enterprises",
+        &agreed.enterprise_id,
+        "partnerConfigurations",
+        &agreed.institution_identifier,
+    ])
 }

@@ -1,102 +1,141 @@
 //! A network as an operator describes it in a file. The spellings are those of the file when it is
-//! read and those of the API when it is sent; bounds and rules are the API's.
+//! read and those of the operator API when it is sent; bounds and rules are the API's. How a network
+//! is made to be as described is not here.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::collections::BTreeSet;
 
-use anyhow::{Context, anyhow, ensure};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::request::path;
+/// Why a text describes no network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkFileError {
+    /// No TOML, unknown or missing members; with line and column.
+    #[error("{0}")]
+    Notation(String),
+    /// Two descriptions of the same thing, which could never both hold.
+    #[error("{kind} {id} is described twice")]
+    Twice {
+        /// What kind of thing.
+        kind: String,
+        /// Which.
+        id: String,
+    },
+}
 
 /// A network, described. Lists may be left out, and may stand under their plurals too.
 ///
 /// It holds no tokens: secrets are made by hand.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct NetworkFile {
+pub struct NetworkFile {
+    /// `[[currency]]`
     #[serde(rename = "currency", alias = "currencies")]
-    pub(super) currencies: Vec<Currency>,
+    pub currencies: Vec<Currency>,
+    /// `[[user]]`
     #[serde(rename = "user", alias = "users")]
-    pub(super) users: Vec<User>,
+    pub users: Vec<User>,
+    /// `[[enterprise]]`
     #[serde(rename = "enterprise", alias = "enterprises")]
-    pub(super) enterprises: Vec<Enterprise>,
+    pub enterprises: Vec<Enterprise>,
+    /// `[[partner_configuration]]`
     #[serde(rename = "partner_configuration", alias = "partner_configurations")]
-    pub(super) partner_configurations: Vec<PartnerConfiguration>,
+    pub partner_configurations: Vec<PartnerConfiguration>,
+    /// `[[deposit]]`
     #[serde(rename = "deposit", alias = "deposits")]
-    pub(super) deposits: Vec<Deposit>,
+    pub deposits: Vec<Deposit>,
 }
 
+/// A currency of the network.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all(serialize = "camelCase"), deny_unknown_fields)]
-pub(super) struct Currency {
+pub struct Currency {
+    /// Its name.
     #[serde(skip_serializing)]
-    pub(super) ticker: String,
+    pub ticker: String,
     backing: String,
     decimals: u8,
     custody_source: String,
 }
 
+/// Somebody who acts.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct User {
+pub struct User {
+    /// The user's id.
     #[serde(skip_serializing)]
-    pub(super) id: String,
-    pub(super) name: String,
+    pub id: String,
+    /// A name for people.
+    pub name: String,
     role: Option<String>,
 }
 
+/// A tenant, with what is its own.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all(serialize = "camelCase"), deny_unknown_fields)]
-pub(super) struct Enterprise {
+pub struct Enterprise {
+    /// Its id.
     #[serde(skip_serializing)]
-    pub(super) id: String,
+    pub id: String,
     name: String,
     trust_org: String,
     licensed: bool,
+    /// Its Go Accounts.
     #[serde(
         rename(deserialize = "go_account"),
         alias = "go_accounts",
         default,
         skip_serializing
     )]
-    pub(super) go_accounts: Vec<GoAccount>,
+    pub go_accounts: Vec<GoAccount>,
+    /// Who acts for it.
     #[serde(default, skip_serializing)]
-    pub(super) members: Vec<Member>,
+    pub members: Vec<Member>,
 }
 
+/// A Go Account.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct GoAccount {
+pub struct GoAccount {
+    /// Its id.
     #[serde(skip_serializing)]
-    pub(super) id: String,
-    pub(super) label: String,
+    pub id: String,
+    /// A name for people.
+    pub label: String,
+    /// The keys that sign for it.
     #[serde(default, skip_serializing)]
-    pub(super) keys: Vec<Key>,
+    pub keys: Vec<Key>,
 }
 
+/// A key that signs for a Go Account.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all(serialize = "camelCase"), deny_unknown_fields)]
-pub(super) struct Key {
-    pub(super) public_key: String,
-    pub(super) label: String,
+pub struct Key {
+    /// The public key in any of the spellings that the API takes.
+    pub public_key: String,
+    /// A name for people.
+    pub label: String,
 }
 
+/// Somebody who acts for an enterprise.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Member {
+pub struct Member {
+    /// The user.
     #[serde(skip_serializing)]
-    pub(super) user_id: String,
+    pub user_id: String,
     role: String,
 }
 
 /// What was agreed with a partner; what is left out gets the API's default.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all(serialize = "camelCase"), deny_unknown_fields)]
-pub(super) struct PartnerConfiguration {
+pub struct PartnerConfiguration {
+    /// The enterprise that the partner belongs to.
     #[serde(skip_serializing)]
-    pub(super) enterprise_id: String,
+    pub enterprise_id: String,
+    /// The institution, by the partner's name for it.
     #[serde(skip_serializing)]
-    pub(super) institution_identifier: String,
+    pub institution_identifier: String,
     base_url: String,
     path_prefix: Option<String>,
     routes: Option<Routes>,
@@ -140,45 +179,28 @@ struct PartnerCurrency {
     open_total: Option<String>,
 }
 
+/// Money that is in custody already.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all(serialize = "camelCase"), deny_unknown_fields)]
-pub(super) struct Deposit {
+pub struct Deposit {
+    /// Where it goes.
     #[serde(rename(serialize = "goAccountId"))]
-    pub(super) go_account: String,
-    pub(super) currency: String,
-    pub(super) amount: String,
+    pub go_account: String,
+    /// The ticker.
+    pub currency: String,
+    /// Base units.
+    pub amount: String,
+    /// What the custody source calls it; the same reference is the same deposit for ever.
     #[serde(rename(serialize = "externalReference"))]
-    pub(super) reference: String,
-}
-
-impl PartnerConfiguration {
-    /// Where the API has it.
-    pub(super) fn path(&self) -> String {
-        path(&[
-            "enterprises",
-            &self.enterprise_id,
-            "partnerConfigurations",
-            &self.institution_identifier,
-        ])
-    }
+    pub reference: String,
 }
 
 impl NetworkFile {
-    /// Reads a description out of a file.
-    ///
-    /// # Errors
-    /// A file that cannot be read, and those of [`NetworkFile::parse`].
-    pub(crate) fn read(file: &Path) -> anyhow::Result<Self> {
-        let text = text_of(file)?;
-        Self::parse(&text).with_context(|| file.display().to_string())
-    }
-
     /// Reads a description.
     ///
     /// # Errors
-    /// A text that is no TOML, unknown or missing members (with line and column), and two
-    /// descriptions of the same thing, which could never both hold.
-    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
+    /// See [`NetworkFileError`]; the first that is found.
+    pub fn parse(text: &str) -> Result<Self, NetworkFileError> {
         let file: Self = parse_toml(text)?;
         let enterprises = &file.enterprises;
         let accounts = || enterprises.iter().flat_map(|e| &e.go_accounts);
@@ -197,27 +219,28 @@ impl NetworkFile {
     }
 }
 
-/// Reads something that a file describes in TOML.
-///
-/// # Errors
-/// A file that cannot be read, a text that is no TOML, unknown or missing members.
-pub(super) fn read_toml<T: DeserializeOwned>(file: &Path) -> anyhow::Result<T> {
-    parse_toml(&text_of(file)?).with_context(|| file.display().to_string())
+impl PartnerConfiguration {
+    /// Reads what stands in a file by itself: the members of one `[[partner_configuration]]`.
+    ///
+    /// # Errors
+    /// [`NetworkFileError::Notation`].
+    pub fn parse(text: &str) -> Result<Self, NetworkFileError> {
+        parse_toml(text)
+    }
 }
 
-fn text_of(file: &Path) -> anyhow::Result<String> {
-    fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
+fn parse_toml<T: DeserializeOwned>(text: &str) -> Result<T, NetworkFileError> {
+    toml::from_str(text).map_err(|error| NetworkFileError::Notation(error.to_string()))
 }
 
-fn parse_toml<T: DeserializeOwned>(text: &str) -> anyhow::Result<T> {
-    toml::from_str(text).map_err(|error| anyhow!("{error}"))
-}
-
-fn once(kind: &str, ids: impl Iterator<Item = String>) -> anyhow::Result<()> {
+fn once(kind: &str, ids: impl Iterator<Item = String>) -> Result<(), NetworkFileError> {
     let mut seen = BTreeSet::new();
     for id in ids {
-        let message = format!("{kind} {id} is described twice");
-        ensure!(seen.insert(id), message);
+        if seen.contains(&id) {
+            let kind = kind.to_owned();
+            return Err(NetworkFileError::Twice { kind, id });
+        }
+        seen.insert(id);
     }
     Ok(())
 }
@@ -257,8 +280,6 @@ mod tests {
             json!({"backing": "btc", "decimals": 8, "custodySource": "vault-1"})
         );
         let agreed = &file.partner_configurations[0];
-        let path = "/enterprises/harbour/partnerConfigurations/harbour%20exchange";
-        assert_eq!(agreed.path(), path);
         let body = serde_json::to_value(agreed).unwrap();
         assert_eq!(body["baseUrl"], "https://h.example");
         assert_eq!(body["routes"]["allocationStatus"], "/a/{id}");
