@@ -9,10 +9,10 @@ use wire::partner_call::{
 
 /// The longest name of a partner's, in bytes: as long as it may be when the partner tells it
 /// itself.
-const NAME_MAX: usize = wire::api::bounds::TEXT_BYTES_MAX;
+pub const NAME_MAX: usize = wire::api::bounds::TEXT_BYTES_MAX;
 
 /// The most characters of a partner's text that are kept.
-const TEXT_MAX: usize = 500;
+pub const TEXT_MAX: usize = 500;
 
 /// What came of H1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,10 +97,12 @@ pub enum TellAnswer {
 }
 
 /// What came back over the wire.
-#[derive(Debug)]
-pub(crate) struct Reply {
-    pub(crate) status: StatusCode,
-    pub(crate) body: Vec<u8>,
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The body, which the caller has bounded.
+    pub body: Vec<u8>,
 }
 
 /// An answer that is no "yes". What the partner said is kept as it came.
@@ -126,10 +128,9 @@ fn with_words(error: String, said: Option<String>) -> String {
     }
 }
 
-pub(crate) fn read_connect(
-    request: &ConnectRequest,
-    reply: Result<Reply, String>,
-) -> ConnectAnswer {
+/// What a reply to H1 means; an error is why there is no reply.
+#[must_use]
+pub fn read_connect(request: &ConnectRequest, reply: Result<Reply, String>) -> ConnectAnswer {
     // Partners may quote what they were sent.
     let scrub = |mut text: String| {
         for secret in request.key.secrets().filter(|secret| !secret.is_empty()) {
@@ -174,10 +175,9 @@ fn connected(
     ))
 }
 
-pub(crate) fn read_reserve(
-    request: &MovementRequest,
-    reply: Result<Reply, String>,
-) -> ReserveAnswer {
+/// What a reply to H2 or H5 means; an error is why there is no reply.
+#[must_use]
+pub fn read_reserve(request: &MovementRequest, reply: Result<Reply, String>) -> ReserveAnswer {
     let answer = business_answer(reply).and_then(|response: MovementResponse| {
         check_movement(request, &response)?;
         match said(response.reject_reason) {
@@ -201,7 +201,9 @@ pub(crate) fn read_reserve(
     }
 }
 
-pub(crate) fn read_tell(request: &MovementRequest, reply: Result<Reply, String>) -> TellAnswer {
+/// What a reply to H3, H4, H6 or H7 means; an error is why there is no reply.
+#[must_use]
+pub fn read_tell(request: &MovementRequest, reply: Result<Reply, String>) -> TellAnswer {
     let answer = business_answer(reply).and_then(|response: MovementResponse| {
         check_movement(request, &response)?;
         match said(response.reject_reason) {
@@ -221,7 +223,9 @@ pub(crate) fn read_tell(request: &MovementRequest, reply: Result<Reply, String>)
     }
 }
 
-pub(crate) fn read_status(request: &MovementRequest, reply: Result<Reply, String>) -> StatusAnswer {
+/// What a reply to H8 means; an error is why there is no reply.
+#[must_use]
+pub fn read_status(request: &MovementRequest, reply: Result<Reply, String>) -> StatusAnswer {
     if let Ok(Reply { status, body }) = &reply
         && *status == StatusCode::NOT_FOUND
         && serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|json| json.is_object())

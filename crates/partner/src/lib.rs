@@ -6,7 +6,7 @@
 //! Everything else is `Unknown`, with an error for the operator that holds no secret, and is
 //! settled by asking for the status, never by guessing.
 
-mod answer;
+pub mod answer;
 mod caller;
 mod endpoint;
 mod metrics;
