@@ -132,9 +132,9 @@ impl Value for DateTime {
     /// As everywhere on the wire, but finer digits, if there are any, are not cut off: a bound that
     /// is cut to milliseconds would be another bound.
     fn texts(&self) -> Vec<String> {
-        match jiff::Timestamp::from_microsecond(self.0) {
-            Ok(time) if self.0 % 1_000 != 0 => vec![format!("{time:.6}")],
-            _ => vec![self.to_string()],
+        match self.0 % 1_000 {
+            0 => vec![self.to_string()],
+            _ => vec![format!("{:.6}", self.nearest())],
         }
     }
 

@@ -24,14 +24,22 @@ impl From<DateTime> for ledger::Timestamp {
     }
 }
 
+impl DateTime {
+    /// The same time, or the nearest that can be written.
+    pub(crate) fn nearest(self) -> jiff::Timestamp {
+        let second = self.0.div_euclid(1_000_000);
+        let nanosecond = i32::try_from(self.0.rem_euclid(1_000_000) * 1_000).unwrap_or_default();
+        let (first, last) = (jiff::Timestamp::MIN, jiff::Timestamp::MAX);
+        let nearest = if second < 0 { first } else { last };
+        jiff::Timestamp::new(second, nanosecond).unwrap_or(nearest)
+    }
+}
+
 impl fmt::Display for DateTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Towards the past, before 1970 too, so that a text never names a later time than the value.
-        let millis = self.0.div_euclid(1_000);
-        let (first, last) = (jiff::Timestamp::MIN, jiff::Timestamp::MAX);
-        let time = jiff::Timestamp::from_millisecond(millis);
-        let nearest = if millis < 0 { first } else { last };
-        write!(f, "{:.3}", time.unwrap_or(nearest))
+        let whole = Self(self.0.saturating_sub(self.0.rem_euclid(1_000)));
+        write!(f, "{:.3}", whole.nearest())
     }
 }
 
@@ -73,6 +81,8 @@ mod tests {
             (1_795_395_723_456_789, "2026-11-23T01:02:03.456Z"),
             (1_795_395_723_000_000, "2026-11-23T01:02:03.000Z"),
             (-1, "1969-12-31T23:59:59.999Z"),
+            // Within the last second that can be written at all.
+            (253_402_207_200_902_735, "9999-12-30T22:00:00.902Z"),
         ] {
             assert_eq!(serde_json::to_value(DateTime(micros)).unwrap(), text);
         }
