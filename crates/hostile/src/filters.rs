@@ -46,12 +46,15 @@ pub(crate) fn hold(bytes: &[u8]) {
     );
 }
 
+/// A page, and the filter as query parameters.
+type Written = (Page, Vec<(&'static str, String)>);
+
 /// A filter that is read and written again is the same filter, and asks for no more than a page.
 fn check<T: PartialEq + Debug>(
     query: &str,
     body: &[u8],
     read: fn(Filters) -> Result<T, Vec<Fault>>,
-    written: fn(&T) -> (Page, Vec<(&'static str, String)>),
+    written: fn(&T) -> Written,
 ) {
     let filter = match Filters::new(Some(query), body).and_then(read) {
         Ok(filter) => filter,

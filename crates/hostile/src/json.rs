@@ -36,7 +36,8 @@ pub(crate) fn hold(bytes: &[u8]) {
 fn what_is_written_reads_the_same(json: &Json) {
     let written = json.to_compact_string();
     let again = Json::parse(written.as_bytes()).expect("what was written is readable");
-    assert!(again == *json && *json == again);
+    assert!(again == *json);
+    assert!(*json == again);
     assert_eq!(again.to_compact_string(), written);
 }
 
