@@ -16,15 +16,20 @@ fn fuzz() -> PathBuf {
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
-    let mut entries: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    let mut entries: Vec<_> = entries
+        .map(|entry| entry.expect("entries are readable").path())
+        .collect();
     entries.sort();
     entries
 }
 
 fn names(folder: &str) -> BTreeSet<String> {
     let entries = entries(&fuzz().join(folder));
-    let stem = |path: &PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
-    entries.iter().map(stem).collect()
+    let name = |path: &PathBuf| {
+        let stem = path.file_stem().unwrap_or_default();
+        stem.to_string_lossy().into_owned()
+    };
+    entries.iter().map(name).collect()
 }
 
 #[test]
