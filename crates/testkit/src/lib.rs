@@ -22,14 +22,24 @@ pub struct TestDatabase {
 enum Kind {
     Sqlite(TempDir),
     Postgres(postgres::Name),
+    /// Somebody else removes it.
+    Elsewhere,
 }
 
 impl TestDatabase {
+    /// A database on a server of the test's own.
+    pub fn elsewhere(url: &str) -> TestDatabase {
+        TestDatabase {
+            url: url.to_owned(),
+            kind: Kind::Elsewhere,
+        }
+    }
+
     /// The folder of a SQLite database, for tests that look at its files.
     pub fn folder(&self) -> Option<&Path> {
         match &self.kind {
             Kind::Sqlite(folder) => Some(folder.path()),
-            Kind::Postgres(_) => None,
+            Kind::Postgres(_) | Kind::Elsewhere => None,
         }
     }
 

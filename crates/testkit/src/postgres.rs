@@ -1,17 +1,19 @@
 //! A PostgreSQL database for each test, on the cluster that `./test` starts;
-//! and faults of its connections.
+//! [servers](server) of one's own, to be killed; and [faults of connections](proxy).
 
 use std::env;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::NoTls;
 use uuid::Uuid;
 
 use crate::{Kind, TestDatabase};
+
+pub mod proxy;
+pub mod server;
+
+pub use proxy::Proxy;
+pub use server::Server;
 
 /// The variable with the URL of the cluster: a superuser, on a database for
 /// maintenance.
@@ -81,72 +83,12 @@ impl Drop for Name {
     }
 }
 
-/// A way to a PostgreSQL server on which the answer to a COMMIT can get lost.
-pub struct Proxy {
-    /// The URL of the database by this way.
-    pub url: String,
-    lose_commit: Arc<AtomicBool>,
-}
-
-impl Proxy {
-    /// Starts a proxy in front of the database, for as long as the runtime of
-    /// the test lives.
-    ///
-    /// # Panics
-    ///
-    /// When the URL has no TCP host or no port can be listened on.
-    pub async fn start(database: &TestDatabase) -> Self {
-        let config: Config = database.url.parse().expect("a PostgreSQL URL");
-        let server = match (config.get_hosts(), config.get_ports()) {
-            ([tokio_postgres::config::Host::Tcp(host)], [port]) => format!("{host}:{port}"),
-            _ => panic!("the URL needs one TCP host and a port"),
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let here = listener.local_addr().expect("an address");
-        let lose_commit = Arc::new(AtomicBool::new(false));
-        let proxy = Self {
-            url: database.url.replacen(&server, &here.to_string(), 1),
-            lose_commit: Arc::clone(&lose_commit),
-        };
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect(&server).await.expect("the server");
-                tokio::spawn(relay(client, server, Arc::clone(&lose_commit)));
-            }
-        });
-        proxy
-    }
-
-    /// Lets the next COMMIT through to the server and cuts the connection once
-    /// the server has answered, before the answer is passed on.
-    pub fn lose_next_commit(&self) {
-        self.lose_commit.store(true, Ordering::SeqCst);
-    }
-}
-
-/// Passes bytes both ways until one side ends or an answer is to be lost.
-async fn relay(mut client: TcpStream, mut server: TcpStream, lose_commit: Arc<AtomicBool>) {
-    let (mut from_client, mut from_server) = (vec![0; 1 << 16], vec![0; 1 << 16]);
-    let mut losing = false;
-    loop {
-        tokio::select! {
-            read = client.read(&mut from_client) => {
-                let Ok(count @ 1..) = read else { return };
-                // A simple query: its type, its length, its text with a NUL.
-                let commit = from_client[..count] == *b"Q\0\0\0\x0bCOMMIT\0";
-                losing |= commit && lose_commit.swap(false, Ordering::SeqCst);
-                if server.write_all(&from_client[..count]).await.is_err() { return }
-            }
-            read = server.read(&mut from_server) => {
-                let Ok(count @ 1..) = read else { return };
-                if losing || client.write_all(&from_server[..count]).await.is_err() { return }
-            }
-        }
-    }
-}
-
 /// Runs one statement on a connection of its own.
-pub(crate) async fn execute(url: &str, sql: &str) {
+///
+/// # Panics
+///
+/// When the server refuses it.
+pub async fn execute(url: &str, sql: &str) {
     let run = async {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
         let connection = tokio::spawn(connection);
@@ -156,6 +98,23 @@ pub(crate) async fn execute(url: &str, sql: &str) {
         result
     };
     run.await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+}
+
+/// The one integer that a query finds.
+///
+/// # Panics
+///
+/// When it finds something else, or the server does not work.
+pub async fn number(url: &str, sql: &str) -> i64 {
+    let run = async {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+        let connection = tokio::spawn(connection);
+        let row = client.query_one(sql, &[]).await?;
+        drop(client);
+        let _ = connection.await;
+        row.try_get(0)
+    };
+    run.await.unwrap_or_else(|error| panic!("{sql}: {error:?}"))
 }
 
 /// The same URL with another database.

@@ -95,9 +95,7 @@ async fn open_with(
         Location::Postgres(config) => {
             let limit = opening.answer_within;
             let servers = Arc::new(postgres::servers(config, TargetSessionAttrs::ReadWrite));
-            let session = postgres::Session::open(&servers, limit).await?;
-            let mut session = postgres::Patient::new(session, limit);
-            migrate::migrate(&mut session, migrations, opening.create).await?;
+            let session = migrated(&servers, opening, migrations).await?;
             let readers = postgres::Readers::new(&servers, opening.readers_max, limit)?;
             (
                 Session::Postgres(Box::new(session)),
@@ -106,6 +104,26 @@ async fn open_with(
         }
     };
     Ok((Connection(session), Reader(pool)))
+}
+
+/// Connects to the first server that not only accepts writes but also finishes one, and brings
+/// its schema to the newest version. An old primary that has lost its standby accepts them.
+async fn migrated(
+    servers: &Arc<postgres::Servers>,
+    opening: Opening,
+    migrations: &[Migration],
+) -> Result<postgres::Patient, StoreError> {
+    let mut refused = StoreError::unavailable("the URL names no server");
+    for _ in 0..servers.count() {
+        let session = postgres::Session::open(servers, opening.answer_within).await?;
+        let mut session = postgres::Patient::new(session, opening.answer_within);
+        match migrate::migrate(&mut session, migrations, opening.create).await {
+            Ok(()) => return Ok(session),
+            Err(error @ StoreError::Unavailable { .. }) => refused = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(refused)
 }
 
 /// Opens a database for reading only, beside whoever has it open for writing.

@@ -82,7 +82,7 @@ async fn who_is_answered_while_connections_are_cut_is_answered_rightly() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_answer_to_a_commit_is_found_out() {
     let network = Network::ready(fresh_database().await).await;
-    let proxy = Proxy::start(&network.database).await;
+    let proxy = Proxy::start(&network.database.url).await;
     let store = open(&proxy.url, &network.clock).await;
     let books = Books::of(&network.database).await;
     let before = books.commits().await;
@@ -125,7 +125,7 @@ async fn a_lost_answer_to_a_commit_is_found_out() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_answer_concerns_everybody_in_the_batch_alike() {
     let network = Network::ready(fresh_database().await).await;
-    let proxy = Proxy::start(&network.database).await;
+    let proxy = Proxy::start(&network.database.url).await;
     let store = open(&proxy.url, &network.clock).await;
     let books = Books::of(&network.database).await;
     books.lock().await;

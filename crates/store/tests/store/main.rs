@@ -27,10 +27,13 @@ macro_rules! on_both {
 mod batches;
 mod chain;
 mod closing;
+mod conflicts;
+mod cuts;
 mod history;
 mod lists;
 mod losses;
 mod outbox;
 mod processes;
 mod records;
+mod restarts;
 mod verifying;
