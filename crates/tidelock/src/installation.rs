@@ -141,11 +141,16 @@ impl Installation {
 
     /// Opens the database and starts the thread that commits.
     pub(crate) async fn open_store(&self, create: bool) -> anyhow::Result<Store> {
-        let location = self.location()?;
         let opening = Opening {
             create,
             ..Opening::default()
         };
+        self.open_store_as(opening).await
+    }
+
+    /// Opens the database in a way of the caller's and starts the thread that commits.
+    pub(crate) async fn open_store_as(&self, opening: Opening) -> anyhow::Result<Store> {
+        let location = self.location()?;
         let clock: Clock = Arc::new(now);
         Store::open(&location, opening, clock)
             .await

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
 use network::Network;
+use store::{Opening, Store};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -34,6 +35,10 @@ pub(crate) struct Serve {
     #[arg(long, default_value_t = 30)]
     lease: u64,
 
+    /// Seconds after which a PostgreSQL server that says nothing counts as lost
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    database_time_limit: u64,
+
     /// Form of the log lines
     #[arg(long, value_enum, default_value_t = LogFormat::Json)]
     log_format: LogFormat,
@@ -52,7 +57,13 @@ impl Serve {
             Some(address) => Some(bind(address).await?),
             None => None,
         };
-        let network = start(&self.installation, settings).await?;
+        let opening = Opening {
+            create: false,
+            answer_within: Duration::from_secs(self.database_time_limit),
+            ..Opening::default()
+        };
+        let store = self.installation.open_store_as(opening).await?;
+        let network = start(&self.installation, store, settings)?;
         let address = listener.local_addr()?;
         // Scripts and tests that ask for port 0 read the address from here.
         println!("listening on http://{address}");
@@ -78,14 +89,14 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     bound.with_context(|| format!("cannot listen on {address}"))
 }
 
-/// Starts the network of an installation that exists.
-pub(crate) async fn start(
+/// Starts the network of an installation that exists, on its open store.
+pub(crate) fn start(
     installation: &Installation,
+    store: Store,
     settings: network::Settings,
 ) -> anyhow::Result<Network> {
     let master_key = installation.read_master_key()?;
     let caller = installation.partner_caller()?;
-    let store = installation.open_store(false).await?;
     Ok(Network::start(store, caller, master_key, settings))
 }
 

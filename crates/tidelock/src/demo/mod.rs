@@ -44,7 +44,8 @@ impl Demo {
         let installation = Installation::in_folder(folder.path());
         let operator_token = initialise(&installation).await?;
 
-        let network = serve::start(&installation, network::Settings::default()).await?;
+        let store = installation.open_store(false).await?;
+        let network = serve::start(&installation, store, network::Settings::default())?;
         let listener = match TcpListener::bind(("127.0.0.1", PREFERRED_PORT)).await {
             Ok(listener) => listener,
             Err(_) => TcpListener::bind("127.0.0.1:0").await?,

@@ -162,7 +162,7 @@ async fn a_cut_connection_is_replaced() {
 #[tokio::test]
 async fn a_commit_whose_answer_is_lost_is_found() {
     let database = testkit::postgres::fresh_database().await;
-    let proxy = testkit::postgres::Proxy::start(&database).await;
+    let proxy = testkit::postgres::Proxy::start(&database.url).await;
     let location = proxy.url.parse().unwrap();
     let (mut connection, _) = open_with(&location, Opening::default(), &migrations())
         .await
