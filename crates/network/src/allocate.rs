@@ -106,8 +106,8 @@ impl Network {
         let route = self.route(&connection).await?;
         let placed = self
             .submit(Reserve {
-                id: AllocationId(Uuid::now_v7()),
-                entry_id: EntryId(Uuid::now_v7()),
+                id: AllocationId(self.draw_id()),
+                entry_id: EntryId(self.draw_id()),
                 kind: request.kind,
                 route,
                 currency: request.currency,
@@ -261,7 +261,7 @@ impl Network {
     }
 
     async fn conclude(&self, id: AllocationId, verdict: Verdict) -> Result<Allocation, Failure> {
-        let entry_id = EntryId(Uuid::now_v7());
+        let entry_id = EntryId(self.draw_id());
         let operator = None;
         let concluded = self
             .submit(Conclude {
@@ -403,7 +403,7 @@ impl Network {
             .submit(PartnerAnswer {
                 id: record.id,
                 kind: request.kind,
-                entry_id: EntryId(Uuid::now_v7()),
+                entry_id: EntryId(self.draw_id()),
                 enterprise_id: enterprise.clone(),
                 go_account_id: account,
                 currency: terms.currency(&request.currency).cloned(),

@@ -9,7 +9,7 @@ use std::{
     hash::Hash,
     net::IpAddr,
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rules::{
@@ -18,6 +18,7 @@ use rules::{
     record::{Enterprise, EnterpriseRole, InstallationRole, Membership, Scope, TokenSecret},
 };
 use store::Principal;
+use tokio::time::Instant;
 use wire::request_hmac::{is_v2x, token_hash};
 use zeroize::Zeroizing;
 

@@ -68,7 +68,7 @@ impl Network {
         let client = client.ok_or_else(|| Failure::not_found("client"))?;
         let partner = self.store().partner(PartnerId(request.partner_id)).await?;
         let partner = partner.ok_or_else(|| Failure::not_found("partner"))?;
-        let id = ConnectionId(Uuid::now_v7());
+        let id = ConnectionId(self.draw_id());
         let key_text = request.key.to_json().to_compact_string();
         let sealed_key = self
             .shared
@@ -83,7 +83,7 @@ impl Network {
         let opened = self
             .submit(OpenConnection {
                 id,
-                network_account_id: NetworkAccountId(Uuid::now_v7()),
+                network_account_id: NetworkAccountId(self.draw_id()),
                 client_id: client.id,
                 partner_id: partner.id,
                 configuration: (

@@ -43,8 +43,8 @@ impl Operator<'_> {
     pub async fn book_deposit(&self, movement: Movement) -> Result<Deposit, Failure> {
         let custody_source = self.custody_source(&movement.currency).await?;
         self.submit(BookDeposit {
-            id: DepositId(Uuid::now_v7()),
-            entry_id: EntryId(Uuid::now_v7()),
+            id: DepositId(self.draw_id()),
+            entry_id: EntryId(self.draw_id()),
             go_account_id: movement.go_account_id,
             currency: movement.currency,
             amount: movement.amount,
@@ -63,8 +63,8 @@ impl Operator<'_> {
     pub async fn request_withdrawal(&self, movement: Movement) -> Result<Withdrawal, Failure> {
         let custody_source = self.custody_source(&movement.currency).await?;
         self.submit(RequestWithdrawal {
-            id: WithdrawalId(Uuid::now_v7()),
-            entry_id: EntryId(Uuid::now_v7()),
+            id: WithdrawalId(self.draw_id()),
+            entry_id: EntryId(self.draw_id()),
             go_account_id: movement.go_account_id,
             currency: movement.currency,
             amount: movement.amount,
@@ -87,7 +87,7 @@ impl Operator<'_> {
     ) -> Result<Withdrawal, Failure> {
         self.submit(FinishWithdrawal {
             id: WithdrawalId(id),
-            entry_id: EntryId(Uuid::now_v7()),
+            entry_id: EntryId(self.draw_id()),
             ending,
             operator: self.act(),
         })

@@ -36,6 +36,7 @@ use store::{Condition, Store};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
+use uuid::Uuid;
 
 pub use allocate::{AllocationRequest, PartnerAnswerRequest};
 pub use authority::{Authentic, Caller, Presented};
@@ -191,6 +192,11 @@ impl Network {
 
     fn settings(&self) -> &Settings {
         &self.shared.settings
+    }
+
+    /// A new identifier.
+    fn draw_id(&self) -> Uuid {
+        self.store().draw_id()
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

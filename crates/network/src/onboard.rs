@@ -32,7 +32,7 @@ impl Network {
     pub async fn become_client(&self, caller: &Caller) -> Result<Client, Failure> {
         self.submit(BecomeClient {
             enterprise_id: caller.enterprise.id.clone(),
-            client_id: ClientId(Uuid::now_v7()),
+            client_id: ClientId(self.draw_id()),
         })
         .await
     }
@@ -51,8 +51,8 @@ impl Network {
         let partner = self
             .submit(CreatePartner {
                 enterprise_id: caller.enterprise.id.clone(),
-                partner_id: PartnerId(Uuid::now_v7()),
-                client_id: ClientId(Uuid::now_v7()),
+                partner_id: PartnerId(self.draw_id()),
+                client_id: ClientId(self.draw_id()),
                 name: request.name,
                 broker: request.broker,
                 institution_id: request.institution_id,

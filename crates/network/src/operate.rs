@@ -110,9 +110,14 @@ impl Operator<'_> {
         self.network.store()
     }
 
+    /// A new identifier.
+    pub(crate) fn draw_id(&self) -> Uuid {
+        self.network.draw_id()
+    }
+
     pub(crate) fn act(&self) -> Act {
         Act {
-            id: Uuid::now_v7(),
+            id: self.draw_id(),
             user_id: self.user_id,
         }
     }
@@ -223,7 +228,7 @@ impl Operator<'_> {
             return Ok(known);
         }
         self.submit(AddSigningKey {
-            id: SigningKeyId(Uuid::new_v4()),
+            id: SigningKeyId(self.draw_id()),
             go_account_id,
             public_key: *public_key.as_bytes(),
             given_as: key,
@@ -247,7 +252,7 @@ impl Operator<'_> {
                 return Err(Failure::invalid("networks", message));
             }
         }
-        let id = TokenId(Uuid::now_v7());
+        let id = TokenId(self.draw_id());
         let token = Zeroizing::new(match wanted.kind {
             TokenKind::V2x => generate_v2x(),
             // 4 + 56 characters: neither the beginning nor the length of a v2x token.
@@ -392,7 +397,7 @@ impl Operator<'_> {
         let concluded = self
             .submit(Conclude {
                 id: AllocationId(id),
-                entry_id: EntryId(Uuid::now_v7()),
+                entry_id: EntryId(self.draw_id()),
                 verdict: Verdict::Released {
                     reason: Reason::new("released_by_operator", reason),
                     tell_partner: true,

@@ -69,6 +69,7 @@ pub(crate) async fn work(network: Network) {
             continue;
         }
         tokio::select! {
+            biased;
             () = shared.closing.cancelled() => return,
             () = shared.news.notified() => {}
             () = tokio::time::sleep(network.pause().await) => {}

@@ -84,10 +84,10 @@ impl Network {
         let terms = self.terms_of(&partner).await?;
         let lines = lines(&request.amounts, &connections, &partner, &terms)?;
         // Of a UUID of version 7 the low 32 bits are random, as transfers' identifiers need it.
-        let id = SettlementId(Uuid::now_v7());
+        let id = SettlementId(self.draw_id());
         self.submit(Settle {
             id,
-            entry_id: EntryId(Uuid::now_v7()),
+            entry_id: EntryId(self.draw_id()),
             partner_id: partner.id,
             enterprise_id: enterprise.clone(),
             go_account_id: partner.go_account_id,

@@ -69,7 +69,7 @@ impl Network {
                 "the signature was not made over this payload by a key of the enterprise's Go Account",
             )
         })?;
-        let id = Uuid::now_v7();
+        let id = self.draw_id();
         let digest: [u8; 32] = Sha256::digest(text.payload.as_bytes()).into();
         let payload = match keeping {
             Keeping::Clear => text.payload.into_bytes(),

@@ -7,6 +7,8 @@ use wire::partner_call::{
     MovementResponse, MovementStatus, StatusResponse, Subject,
 };
 
+use crate::transport::Reply;
+
 /// The longest name of a partner's, in bytes: as long as it may be when the partner tells it
 /// itself.
 pub const NAME_MAX: usize = wire::api::bounds::TEXT_BYTES_MAX;
@@ -94,15 +96,6 @@ pub enum TellAnswer {
         /// What went wrong, for the operator.
         error: String,
     },
-}
-
-/// What came back over the wire.
-#[derive(Clone, Debug)]
-pub struct Reply {
-    /// The status.
-    pub status: StatusCode,
-    /// The body, which the caller has bounded.
-    pub body: Vec<u8>,
 }
 
 /// An answer that is no "yes". What the partner said is kept as it came.

@@ -1,46 +1,26 @@
-//! The caller: one signed and bounded HTTP exchange per call.
+//! The caller: one bounded exchange per call, and what its answer means.
 
 use std::collections::HashMap;
-use std::error::Error;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use ledger::Timestamp;
 use prometheus_client::registry::Registry;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, Method, redirect};
+use reqwest::Method;
 use serde::Serialize;
-use url::{Host, Url};
-use uuid::Uuid;
 use wire::partner_call::{ConnectRequest, MovementRequest};
-use wire::partner_jwt::{Claims, JwtSigner, LIFETIME_MAX_S, body_sha256};
+use wire::partner_jwt::JwtSigner;
 
 use crate::answer::{
-    ConnectAnswer, Reply, ReserveAnswer, StatusAnswer, TellAnswer, read_connect, read_reserve,
+    ConnectAnswer, ReserveAnswer, StatusAnswer, TellAnswer, read_connect, read_reserve,
     read_status, read_tell,
 };
 use crate::endpoint::{Call, Ending, Endpoint};
+use crate::http::Http;
 use crate::metrics::Metrics;
-use crate::policy::{Policy, PolicyRefusal};
-
-/// Who we say that we are, in `iss`.
-const ISSUER: &str = "tidelock";
-
-/// The most bytes of an answer that are read.
-const RESPONSE_MAX: usize = 64 * 1024;
-
-/// The most time until a connection stands; the whole call has the limit of its configuration.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The most HTTP clients that are kept. There is one for each set of allowed networks with and
-/// without TLS, so this is far beyond what an installation has.
-const CLIENTS_MAX: usize = 256;
+use crate::transport::{Outgoing, Reply, Transport};
 
 /// Calls partners. Meant to be shared; connections are kept and used again.
 pub struct PartnerCaller {
-    signers: HashMap<String, JwtSigner>,
-    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
-    clients: Mutex<HashMap<Policy, Client>>,
+    transport: Box<dyn Transport>,
     metrics: Metrics,
 }
 
@@ -52,10 +32,14 @@ impl PartnerCaller {
         signers: HashMap<String, JwtSigner>,
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
     ) -> Self {
+        Self::over(Http::new(signers, clock))
+    }
+
+    /// A caller whose calls travel in another way than over HTTP.
+    #[must_use]
+    pub fn over(transport: impl Transport + 'static) -> Self {
         Self {
-            signers,
-            clock: Box::new(clock),
-            clients: Mutex::default(),
+            transport: Box::new(transport),
             metrics: Metrics::default(),
         }
     }
@@ -121,7 +105,12 @@ impl PartnerCaller {
         body: Vec<u8>,
     ) -> Result<Reply, String> {
         let mut in_flight = self.metrics.begin(call);
-        let attempt = self.attempt(endpoint, method, endpoint.url(call), body);
+        let attempt = self.transport.exchange(Outgoing {
+            endpoint,
+            method,
+            url: endpoint.url(call),
+            body,
+        });
         let reply = tokio::time::timeout(endpoint.timeout, attempt)
             .await
             .unwrap_or_else(|_| {
@@ -133,122 +122,8 @@ impl PartnerCaller {
         in_flight.ended(reply.as_ref().ok().map(|reply| reply.status.as_u16()));
         reply
     }
-
-    async fn attempt(
-        &self,
-        endpoint: &Endpoint,
-        method: Method,
-        url: Url,
-        body: Vec<u8>,
-    ) -> Result<Reply, String> {
-        // The client asks its resolver, and so the policy, only for names.
-        let literal = match url.host() {
-            Some(Host::Ipv4(address)) => Some(address.into()),
-            Some(Host::Ipv6(address)) => Some(address.into()),
-            Some(Host::Domain(_)) | None => None,
-        };
-        if let Some(address) = literal {
-            let checked = endpoint.policy.check(address);
-            checked.map_err(|refusal| refusal.to_string())?;
-        }
-        let token = self.token(endpoint, &method, &url, &body)?;
-        let mut request = self
-            .client(&endpoint.policy)?
-            .request(method, url)
-            .header(&endpoint.signature_header, token)
-            .header(ACCEPT, "application/json");
-        if !body.is_empty() {
-            request = request.header(CONTENT_TYPE, "application/json").body(body);
-        }
-        let mut response = request.send().await.map_err(describe)?;
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(describe)? {
-            if body.len() + chunk.len() > RESPONSE_MAX {
-                return Err(format!(
-                    "answered {} with more than {RESPONSE_MAX} bytes",
-                    response.status().as_u16()
-                ));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Reply {
-            status: response.status(),
-            body,
-        })
-    }
-
-    /// The token that makes this very call ours (OES wire §4.5).
-    fn token(
-        &self,
-        endpoint: &Endpoint,
-        method: &Method,
-        url: &Url,
-        body: &[u8],
-    ) -> Result<HeaderValue, String> {
-        let signer = self
-            .signers
-            .get(&endpoint.jwt_key_id)
-            .ok_or_else(|| format!("there is no signing key {}", endpoint.jwt_key_id))?;
-        let iat = (self.clock)().0.div_euclid(1_000_000);
-        let path = match url.query() {
-            Some(query) => format!("{}?{query}", url.path()),
-            None => url.path().to_owned(),
-        };
-        let claims = Claims {
-            iss: ISSUER.to_owned(),
-            aud: endpoint.partner_id.to_string(),
-            iat,
-            exp: iat.saturating_add(LIFETIME_MAX_S),
-            jti: Uuid::new_v4().to_string(),
-            method: method.as_str().to_owned(),
-            path,
-            body_sha256: body_sha256(body),
-        };
-        let token = signer.sign(&claims).map_err(|error| error.to_string())?;
-        HeaderValue::try_from(token).map_err(|error| error.to_string())
-    }
-
-    fn client(&self, policy: &Policy) -> Result<Client, String> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(policy) {
-            return Ok(client.clone());
-        }
-        let client = Client::builder()
-            .user_agent(ISSUER)
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .dns_resolver(policy.clone())
-            .build()
-            .map_err(describe)?;
-        if clients.len() >= CLIENTS_MAX {
-            clients.clear();
-        }
-        clients.insert(policy.clone(), client.clone());
-        Ok(client)
-    }
 }
 
 fn body_of(request: &impl Serialize) -> Result<Vec<u8>, String> {
     serde_json::to_vec(request).map_err(|error| error.to_string())
-}
-
-/// What kept a call from being answered: the policy's own words if it was the policy, otherwise
-/// what happened and its root cause.
-fn describe(error: reqwest::Error) -> String {
-    let mut cause: &(dyn Error + 'static) = &error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    if let Some(refusal) = cause.downcast_ref::<PolicyRefusal>() {
-        return refusal.to_string();
-    }
-    let what = if error.is_connect() {
-        "no connection to the partner"
-    } else if error.is_builder() {
-        "the call could not be made"
-    } else {
-        "the partner broke the exchange off"
-    };
-    format!("{what}: {cause}")
 }

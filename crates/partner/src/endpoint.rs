@@ -118,6 +118,12 @@ impl Endpoint {
         })
     }
 
+    /// Who is called.
+    #[must_use]
+    pub fn partner_id(&self) -> PartnerId {
+        self.partner_id
+    }
+
     /// The URL of a call. Host and port are always those of the base URL: a route only ever
     /// becomes path and query.
     pub(crate) fn url(&self, call: Call) -> Url {

@@ -9,11 +9,14 @@
 pub mod answer;
 mod caller;
 mod endpoint;
+mod http;
 mod metrics;
 mod policy;
 #[cfg(test)]
 mod tests;
+mod transport;
 
 pub use answer::{ConnectAnswer, ReserveAnswer, StatusAnswer, TellAnswer};
 pub use caller::PartnerCaller;
 pub use endpoint::{Ending, Endpoint, EndpointError};
+pub use transport::{Exchanged, Outgoing, Reply, Transport};

@@ -22,13 +22,16 @@ use std::{
         Arc,
         atomic::{AtomicI64, AtomicU8, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use ledger::{Account, Timestamp};
 use prometheus_client::registry::Registry;
 use rules::{Command, Decidable, Keys, Refusal, Submission, View};
-use tokio::sync::{Notify, mpsc, mpsc::error::TrySendError, oneshot, watch};
+use tokio::{
+    sync::{Notify, mpsc, mpsc::error::TrySendError, oneshot, watch},
+    time::Instant,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -36,8 +39,7 @@ use crate::{
     metrics::{Metrics, Queues, Stopwatch},
     record::{Columns, CommitFacts, Stored, for_each_stored},
     sql::{
-        self, ChainHead, CommitError, Connection, Driver, Fetch, Location, Opening, Reader,
-        StoreError, Write,
+        self, ChainHead, CommitError, Driver, Fetch, Location, Opening, Reader, StoreError, Write,
     },
 };
 
@@ -73,6 +75,9 @@ const LANE: i64 = 0;
 
 /// The process clock, handed in.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Where new identifiers come from: UUIDs of version 7, or what a simulation puts in their place.
+pub type Identifiers = Arc<dyn Fn() -> Uuid + Send + Sync>;
 
 /// Whether the store can commit, as its last attempt has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,6 +244,7 @@ pub struct Store {
     clock: Clock,
     metrics: Metrics,
     health: Health,
+    identifiers: Identifiers,
     /// The latest business time that this process has seen.
     committed_us: Arc<AtomicI64>,
     /// Asks the thread that commits to take no more.
@@ -266,42 +272,70 @@ impl Store {
         clock: Clock,
     ) -> Result<Store, StoreError> {
         let (connection, reader) = sql::open(location, opening).await?;
+        let (store, commits) = Store::assemble(connection, reader, clock, Arc::new(Uuid::now_v7));
+        let runtime = tokio::runtime::Handle::current();
+        std::thread::Builder::new()
+            .name("commit".to_owned())
+            .spawn(move || runtime.block_on(commits))
+            .map_err(|source| StoreError::Unavailable {
+                source: source.into(),
+            })?;
+        Ok(store)
+    }
+
+    /// A store on an open database whose schema is up to date. It commits in a task of the current
+    /// runtime, so that a runtime of one thread with a clock of its own determines everything.
+    pub fn over(
+        driver: impl Driver + 'static,
+        reader: Reader,
+        clock: Clock,
+        identifiers: Identifiers,
+    ) -> Store {
+        let (store, commits) = Store::assemble(driver, reader, clock, identifiers);
+        tokio::spawn(commits);
+        store
+    }
+
+    /// A store, and the work of committing, which whoever calls has to set going.
+    fn assemble<D: Driver>(
+        driver: D,
+        reader: Reader,
+        clock: Clock,
+        identifiers: Identifiers,
+    ) -> (Store, impl Future<Output = ()> + use<D>) {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let (running, stopped) = watch::channel(());
-        let runtime = tokio::runtime::Handle::current();
         let closing = Arc::new(Notify::new());
         let committed_us = Arc::new(AtomicI64::new(0));
         let metrics = Metrics::default();
         let health = Health::default();
         let writer = Writer {
-            connection,
+            driver,
             clock: Arc::clone(&clock),
             metrics: metrics.clone(),
             health: health.clone(),
+            identifiers: Arc::clone(&identifiers),
             committed_us: Arc::clone(&committed_us),
             closing: Arc::clone(&closing),
             known: None,
         };
-        std::thread::Builder::new()
-            .name("commit".to_owned())
-            .spawn(move || {
-                // Held to the very end, and let go by a panic too.
-                let _running = running;
-                runtime.block_on(writer.run(waiting));
-            })
-            .map_err(|source| StoreError::Unavailable {
-                source: source.into(),
-            })?;
-        Ok(Store {
+        let commits = async move {
+            // Held to the very end, and let go by a panic too.
+            let _running = running;
+            writer.run(waiting).await;
+        };
+        let store = Store {
             queue,
             reader,
             clock,
             metrics,
             health,
+            identifiers,
             committed_us,
             closing,
             stopped,
-        })
+        };
+        (store, commits)
     }
 
     /// Decides a command and makes what it changes durable before it answers.
@@ -328,6 +362,11 @@ impl Store {
     pub fn now(&self) -> Timestamp {
         let committed = Timestamp(self.committed_us.load(Ordering::Relaxed));
         (self.clock)().max(committed)
+    }
+
+    /// A new identifier.
+    pub fn draw_id(&self) -> Uuid {
+        (self.identifiers)()
     }
 
     /// Whether the thread that commits is alive.
@@ -383,11 +422,12 @@ fn fitting(waiting: &[Box<dyn Waiting>]) -> usize {
         .max(1)
 }
 
-struct Writer {
-    connection: Connection,
+struct Writer<D> {
+    driver: D,
     clock: Clock,
     metrics: Metrics,
     health: Health,
+    identifiers: Identifiers,
     committed_us: Arc<AtomicI64>,
     closing: Arc<Notify>,
     /// Where the chain was after the last commit of our own: so much is durable.
@@ -401,7 +441,7 @@ enum Attempt {
     Failed(Failure),
 }
 
-impl Writer {
+impl<D: Driver> Writer<D> {
     async fn run(mut self, mut waiting: mpsc::Receiver<Box<dyn Waiting>>) {
         let closing = Arc::clone(&self.closing);
         let mut batch = Vec::new();
@@ -439,7 +479,7 @@ impl Writer {
     async fn probe(&mut self) {
         // Of a batch that never was it is only the attempt to write that counts.
         self.health
-            .set(match self.connection.committed(Uuid::nil(), LANE).await {
+            .set(match self.driver.committed(Uuid::nil(), LANE).await {
                 Ok(_) => Condition::Writable,
                 Err(error) => Condition::of(&error),
             });
@@ -470,7 +510,7 @@ impl Writer {
     /// Decides and commits a batch, trying again as long as that may help.
     async fn finish(&mut self, batch: &mut Batch) -> Result<(), Failure> {
         self.metrics.took(batch.len());
-        let batch_id = Uuid::now_v7();
+        let batch_id = (self.identifiers)();
         let mut pause = PAUSE_MIN;
         let mut failure = Failure::Unavailable;
         let began = Instant::now();
@@ -510,20 +550,20 @@ impl Writer {
 
     async fn attempt(&mut self, batch: &mut Batch, batch_id: Uuid) -> Attempt {
         let mut watch = Stopwatch::start();
-        let head = match self.connection.begin(LANE).await {
+        let head = match self.driver.begin(LANE).await {
             Ok(head) => head,
             Err(error) => return Attempt::Again(error),
         };
         self.metrics.begin.took(watch.lap());
         if let Err(error) = self.goes_on_from_what_is_known(&head) {
-            self.connection.rollback().await;
-            self.connection.pass_over();
+            self.driver.rollback().await;
+            self.driver.pass_over();
             return Attempt::Again(error);
         }
         let mut view = match self.load(batch).await {
             Ok(view) => view,
             Err(error) => {
-                self.connection.rollback().await;
+                self.driver.rollback().await;
                 return Attempt::Again(error);
             }
         };
@@ -538,7 +578,7 @@ impl Writer {
         let (writes, next) = writes(&view, &head, batch_id, now);
         self.metrics.decide.took(watch.lap());
         let Some(next) = next else {
-            return match self.connection.end_unchanged(LANE).await {
+            return match self.driver.end_unchanged(LANE).await {
                 Ok(()) => {
                     self.metrics.unchanged();
                     Attempt::Done
@@ -546,7 +586,7 @@ impl Writer {
                 Err(error) => Attempt::Again(error.into_inner()),
             };
         };
-        match self.connection.commit(&writes, &next).await {
+        match self.driver.commit(&writes, &next).await {
             Ok(flush) => {
                 self.metrics.write.took(watch.lap().saturating_sub(flush));
                 self.metrics.flush.took(flush);
@@ -601,7 +641,7 @@ impl Writer {
         let mut pause = PAUSE_MIN;
         let began = Instant::now();
         for _ in 0..PROBES_MAX {
-            match self.connection.committed(batch_id, LANE).await {
+            match self.driver.committed(batch_id, LANE).await {
                 Ok(done) => {
                     self.metrics.asked_for(Some(done));
                     return match done {
@@ -627,11 +667,11 @@ impl Writer {
     async fn load(&mut self, batch: &mut Batch) -> Result<View, StoreError> {
         let mut view = View::default();
         let keys = declared(batch, |waiter| waiter.keys());
-        load_keys(&mut self.connection, &mut view, keys).await?;
+        load_keys(&mut self.driver, &mut view, keys).await?;
         let mut more = declared(batch, |waiter| waiter.more_keys(&view));
         more.forget_known(&view);
         if !more.is_empty() {
-            load_keys(&mut self.connection, &mut view, more).await?;
+            load_keys(&mut self.driver, &mut view, more).await?;
         }
         Ok(view)
     }
@@ -671,8 +711,8 @@ fn declared(batch: &mut Batch, declare: impl Fn(&dyn Waiting) -> Keys) -> Keys {
 macro_rules! define_loading {
     ($($shelf:ident),+) => {
         /// Loads `keys` with one bulk read per kind of record, all of them at once.
-        async fn load_keys(
-            connection: &mut Connection,
+        async fn load_keys<D: Driver>(
+            driver: &mut D,
             view: &mut View,
             keys: Keys,
         ) -> Result<(), StoreError> {
@@ -680,7 +720,7 @@ macro_rules! define_loading {
             $(if !keys.$shelf.is_empty() {
                 fetches.push(fetch_of(&view.$shelf, &keys.$shelf));
             })+
-            let mut answers = connection.fetch(&fetches).await?.into_iter();
+            let mut answers = driver.fetch(&fetches).await?.into_iter();
             $(if !keys.$shelf.is_empty() {
                 place(&mut view.$shelf, keys.$shelf, answers.next().unwrap_or_default())?;
             })+

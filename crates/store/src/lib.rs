@@ -13,10 +13,10 @@ mod select;
 pub mod sql;
 mod verify;
 
-pub use batch::{Clock, Condition, Store, SubmitError};
+pub use batch::{Clock, Condition, Identifiers, Store, SubmitError};
 pub use lists::{
     AllocationFilter, AllocationSort, ConnectionFilter, Owned, Page, PartnerFilter, Principal,
     SettlementFilter, Side, TransferFilter,
 };
 pub use sql::{InvalidLocation, Location, Opening, StoreError};
-pub use verify::{Report, verify};
+pub use verify::{Report, verify, verify_with};

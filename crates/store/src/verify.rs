@@ -55,7 +55,15 @@ impl Report {
 /// Any [`StoreError`] of reading. What is wrong with the books is no error but a fault in the
 /// report, a row that makes no sense among it.
 pub async fn verify(location: &Location) -> Result<Report, StoreError> {
-    let reader = open_reader(location, 1).await?;
+    verify_with(open_reader(location, 1).await?).await
+}
+
+/// The same, over a reader of a database that is open already.
+///
+/// # Errors
+///
+/// As of [`verify`].
+pub async fn verify_with(reader: Reader) -> Result<Report, StoreError> {
     let mut verification = Verification {
         reader,
         report: Report::default(),

@@ -174,6 +174,11 @@ pub trait Driver: Send {
         batch: Uuid,
         lane: i64,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Gives up the database that was connected, because its history ends before what is known to
+    /// be committed. Where there are several servers, the next one is tried first; where there is
+    /// one, nothing comes of it.
+    fn pass_over(&mut self) {}
 }
 
 /// What a database offers to [`Driver`] and to the migrations.

@@ -126,6 +126,23 @@ async fn migrated(
     Err(refused)
 }
 
+/// Opens a database of SQLite in memory, by its name in this process, a new one
+/// if none has this name; it is gone with its last connection. It is for
+/// simulations: several may write, one at a time, and nobody waits for a lock.
+///
+/// # Errors
+///
+/// Any [`StoreError`].
+pub async fn open_in_memory(name: &str) -> Result<(Connection, Reader), StoreError> {
+    let mut session = sqlite::Session::in_memory(name)?;
+    migrate::migrate(&mut session, MIGRATIONS, true).await?;
+    let reader = sqlite::MemoryReader::open(name)?;
+    Ok((
+        Connection(Session::Sqlite(session)),
+        Reader(reader::Pool::Memory(Arc::new(reader))),
+    ))
+}
+
 /// Opens a database for reading only, beside whoever has it open for writing.
 /// Its schema must be of this program's version.
 ///
@@ -158,16 +175,6 @@ pub async fn open_reader(location: &Location, readers_max: usize) -> Result<Read
 fn sqlite_readers(path: &Path, readers_max: usize) -> Result<reader::Pool, StoreError> {
     let readers = sqlite::Reader::open(path, readers_max)?;
     Ok(reader::Pool::Sqlite(Arc::new(readers)))
-}
-
-impl Connection {
-    /// Gives up the database that was connected, because its history ends before what is known to
-    /// be committed. Where there are several servers, the next one is tried first.
-    pub fn pass_over(&mut self) {
-        if let Session::Postgres(session) = &mut self.0 {
-            session.pass_over();
-        }
-    }
 }
 
 impl Driver for Connection {
@@ -214,6 +221,12 @@ impl Driver for Connection {
         match &mut self.0 {
             Session::Sqlite(session) => session.committed(batch, lane).await,
             Session::Postgres(session) => session.committed(batch, lane).await,
+        }
+    }
+
+    fn pass_over(&mut self) {
+        if let Session::Postgres(session) = &mut self.0 {
+            session.pass_over();
         }
     }
 }

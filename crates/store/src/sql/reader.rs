@@ -14,6 +14,7 @@ pub struct Reader(pub(super) Pool);
 #[derive(Clone)]
 pub(super) enum Pool {
     Sqlite(Arc<sqlite::Reader>),
+    Memory(Arc<sqlite::MemoryReader>),
     Postgres(postgres::Readers),
 }
 
@@ -33,6 +34,11 @@ impl Reader {
     pub fn occupancy(&self) -> Occupancy {
         match &self.0 {
             Pool::Sqlite(reader) => reader.occupancy(),
+            Pool::Memory(_) => Occupancy {
+                busy: 0,
+                waited_for: 0,
+                max: 1,
+            },
             Pool::Postgres(readers) => readers.occupancy(),
         }
     }
@@ -47,6 +53,7 @@ impl Reader {
     pub async fn query(&self, sql: &str, params: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         match &self.0 {
             Pool::Sqlite(reader) => Arc::clone(reader).query(sql, params).await,
+            Pool::Memory(reader) => reader.query(sql, &params),
             Pool::Postgres(readers) => readers.query(sql, &params).await,
         }
     }
@@ -63,6 +70,7 @@ impl Reader {
     ) -> Result<[Vec<Row>; N], StoreError> {
         let answers = match &self.0 {
             Pool::Sqlite(reader) => Arc::clone(reader).snapshot(queries.into()).await?,
+            Pool::Memory(reader) => reader.snapshot(&queries)?,
             Pool::Postgres(readers) => readers.snapshot(&queries).await?,
         };
         answers

@@ -3,6 +3,8 @@
 //!
 //! The write connection works synchronously inside the async functions: its
 //! caller gives it a thread of its own. Readers run on Tokio's blocking threads.
+//! A database in memory is for simulations: there everything, reading too, works
+//! in the thread that asks, so that nothing depends on how threads take turns.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -32,8 +34,8 @@ const STATEMENTS_MAX: usize = 256;
 pub(super) struct Session {
     connection: Connection,
     has_committed: bool,
-    /// Held for as long as the connection is open.
-    _lock: File,
+    /// Held for as long as the connection is open; nobody else reaches a database in memory.
+    _lock: Option<File>,
 }
 
 impl Session {
@@ -53,7 +55,16 @@ impl Session {
         Ok(Self {
             connection,
             has_committed: false,
-            _lock: lock,
+            _lock: Some(lock),
+        })
+    }
+
+    /// Opens a database in memory, a new one if none has this name.
+    pub(super) fn in_memory(name: &str) -> Result<Self, StoreError> {
+        Ok(Self {
+            connection: connect_in_memory(name)?,
+            has_committed: false,
+            _lock: None,
         })
     }
 
@@ -252,14 +263,8 @@ impl Reader {
         self: Arc<Self>,
         queries: Vec<String>,
     ) -> Result<Vec<Vec<Row>>, StoreError> {
-        self.run(move |connection| {
-            let transaction = connection.transaction().map_err(classify)?;
-            queries
-                .iter()
-                .map(|sql| query(&transaction, sql, &[]))
-                .collect()
-        })
-        .await
+        self.run(move |connection| snapshot(connection, &queries))
+            .await
     }
 
     /// Does something with a connection that nobody else uses meanwhile.
@@ -313,12 +318,43 @@ impl Drop for Waits<'_> {
     }
 }
 
+/// A connection that reads a database in memory. No query of it is ever left half read, so that it
+/// never meets the lock of another connection.
+pub(super) struct MemoryReader(Mutex<Connection>);
+
+impl MemoryReader {
+    pub(super) fn open(name: &str) -> Result<Self, StoreError> {
+        connect_in_memory(name).map(|connection| Self(Mutex::new(connection)))
+    }
+
+    pub(super) fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
+        query(&self.connection(), sql, params)
+    }
+
+    /// See [`Reader::snapshot`].
+    pub(super) fn snapshot(&self, queries: &[String]) -> Result<Vec<Vec<Row>>, StoreError> {
+        snapshot(&mut self.connection(), queries)
+    }
+
+    fn connection(&self) -> std::sync::MutexGuard<'_, Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(classify)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(classify)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(connection)
+}
+
+fn connect_in_memory(name: &str) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_URI;
+    let address = format!("file:{name}?mode=memory&cache=shared");
+    connect(Path::new(&address), flags)
 }
 
 fn require(path: &Path) -> Result<(), StoreError> {
@@ -362,6 +398,14 @@ fn query(connection: &Connection, sql: &str, params: &[Value]) -> Result<Vec<Row
         statement.raw_query().mapped(decode).collect()
     };
     run().map_err(classify)
+}
+
+fn snapshot(connection: &mut Connection, queries: &[String]) -> Result<Vec<Vec<Row>>, StoreError> {
+    let transaction = connection.transaction().map_err(classify)?;
+    queries
+        .iter()
+        .map(|sql| query(&transaction, sql, &[]))
+        .collect()
 }
 
 /// Binds `$n` to the n-th value. To SQLite `$n` is a name, numbered by its

@@ -32,6 +32,7 @@ mod cuts;
 mod history;
 mod lists;
 mod losses;
+mod memory;
 mod outbox;
 mod processes;
 mod records;
