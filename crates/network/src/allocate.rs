@@ -5,6 +5,8 @@
 //! an asynchronous one is asked by the worker. Nothing is ever guessed: an answer that did not
 //! come leaves the record reserved, and the next attempt begins by asking for the status.
 
+use std::sync::Arc;
+
 use ledger::{Amount, Currency, EntryId};
 use partner::{Endpoint, ReserveAnswer, StatusAnswer};
 use rules::{
@@ -18,7 +20,9 @@ use rules::{
 use uuid::Uuid;
 use wire::partner_call::{CallAmount, MovementKind, MovementRequest, Subject};
 
-use crate::{Caller, Failure, Network, SignedText, outbox::Waits, signing::Keeping};
+use crate::{
+    Caller, Failure, Network, SignedText, known::BELIEVED_FOR, outbox::Waits, signing::Keeping,
+};
 
 /// What a client says to allocate or deallocate (C10, C12).
 #[derive(Clone)]
@@ -102,8 +106,7 @@ impl Network {
         let signed = self
             .verify(enterprise, account, request.text, Keeping::Clear)
             .await?;
-        let connection = self.own_connection(caller, request.connection_id).await?;
-        let route = self.route(&connection).await?;
+        let route = self.own_route(caller, request.connection_id).await?;
         let placed = self
             .submit(Reserve {
                 id: AllocationId(self.draw_id()),
@@ -131,7 +134,7 @@ impl Network {
         };
         match (record.answering, placed.fresh) {
             (Answering::Asynchronous, _) => {
-                self.shared.news.notify_one();
+                self.tell_news(record.partner_id);
                 Ok(record)
             }
             (Answering::Synchronous, true) => self.attempt(record, Opening::Ask).await,
@@ -186,19 +189,28 @@ impl Network {
         Ok(())
     }
 
-    async fn route(&self, connection: &Connection) -> Result<Route, Failure> {
+    /// Between whom allocations over a connection of the caller move. It never changes.
+    async fn own_route(&self, caller: &Caller, id: Uuid) -> Result<Route, Failure> {
+        let known = &self.shared.known.routes;
+        let own = |route: &Arc<Route>| route.client_enterprise_id == caller.enterprise.id;
+        if let Some(route) = known.recall(&ConnectionId(id), BELIEVED_FOR).filter(own) {
+            return Ok(Route::clone(&route));
+        }
+        let connection = self.own_connection(caller, id).await?;
         let partner = self.store().partner(connection.partner_id).await?;
         let partner = partner.ok_or_else(|| Failure::not_found("partner"))?;
-        Ok(Route {
+        let route = Route {
             connection_id: connection.id,
             client_id: connection.client_id,
-            client_enterprise_id: connection.client_enterprise_id.clone(),
+            client_enterprise_id: connection.client_enterprise_id,
             go_account_id: connection.go_account_id,
             network_account_id: connection.network_account_id,
             partner_id: connection.partner_id,
-            partner_enterprise_id: connection.partner_enterprise_id.clone(),
+            partner_enterprise_id: connection.partner_enterprise_id,
             institution_identifier: partner.institution_identifier,
-        })
+        };
+        known.remember(connection.id, Arc::new(route.clone()));
+        Ok(route)
     }
 
     /// Waits for the attempt that another task or server makes.
@@ -271,7 +283,7 @@ impl Network {
                 operator,
             })
             .await?;
-        self.shared.news.notify_one();
+        self.tell_news(concluded.allocation.partner_id);
         Ok(concluded.allocation)
     }
 
@@ -417,7 +429,7 @@ impl Network {
                 signed,
             })
             .await?;
-        self.shared.news.notify_one();
+        self.tell_news(concluded.allocation.partner_id);
         Ok(concluded.allocation)
     }
 }

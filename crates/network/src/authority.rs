@@ -4,74 +4,18 @@
 //! the batch; here it is only told early. Answers of the database are believed for at most five
 //! seconds, and not at all after an operator of this very process has changed something.
 
-use std::{
-    collections::HashMap,
-    hash::Hash,
-    net::IpAddr,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{net::IpAddr, time::Duration};
 
 use rules::{
     Class, EnterpriseId, Refusal, TokenId, UserId,
     operate::NoteTokenUse,
-    record::{Enterprise, EnterpriseRole, InstallationRole, Membership, Scope, TokenSecret},
+    record::{Enterprise, EnterpriseRole, InstallationRole, Scope, TokenSecret},
 };
 use store::Principal;
-use tokio::time::Instant;
 use wire::request_hmac::{is_v2x, token_hash};
 use zeroize::Zeroizing;
 
-use crate::{Failure, Network};
-
-/// How long an answer of the database is believed.
-const BELIEVED_FOR: Duration = Duration::from_secs(5);
-
-/// The most answers that are remembered.
-const REMEMBERED_MAX: usize = 10_000;
-
-/// Answers of the database that are not older than five seconds.
-#[derive(Default)]
-pub(crate) struct Known {
-    principals: Dated<[u8; 32], Principal>,
-    members: Dated<(UserId, EnterpriseId), (Enterprise, Membership)>,
-    noted: Dated<TokenId, ()>,
-}
-
-/// Answers with the time at which they were given.
-type Dated<K, V> = Mutex<HashMap<K, (Instant, V)>>;
-
-impl Known {
-    /// Forgets everything, because an operator has changed something.
-    pub(crate) fn forget(&self) {
-        self.principals
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
-        self.members
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
-    }
-}
-
-fn recall<K: Hash + Eq, V: Clone>(
-    known: &Dated<K, V>,
-    key: &K,
-    believed_for: Duration,
-) -> Option<V> {
-    let known = known.lock().unwrap_or_else(PoisonError::into_inner);
-    let (since, value) = known.get(key)?;
-    (since.elapsed() < believed_for).then(|| value.clone())
-}
-
-fn remember<K: Hash + Eq, V>(known: &Dated<K, V>, key: K, value: V) {
-    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-    if known.len() >= REMEMBERED_MAX {
-        known.clear();
-    }
-    known.insert(key, (Instant::now(), value));
-}
+use crate::{Failure, Network, known::BELIEVED_FOR};
 
 /// What a bearer was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,12 +176,12 @@ impl Network {
 
     async fn principal(&self, hash: [u8; 32]) -> Result<Option<Principal>, Failure> {
         let known = &self.shared.known.principals;
-        if let Some(principal) = recall(known, &hash, BELIEVED_FOR) {
+        if let Some(principal) = known.recall(&hash, BELIEVED_FOR) {
             return Ok(Some(principal));
         }
         let principal = self.store().principal(hash).await?;
         if let Some(principal) = &principal {
-            remember(known, hash, principal.clone());
+            known.remember(hash, principal.clone());
         }
         Ok(principal)
     }
@@ -245,10 +189,10 @@ impl Network {
     /// Notes the use of a token, at most once a minute, without making anybody wait.
     fn note_use(&self, id: TokenId) {
         let noted = &self.shared.known.noted;
-        if recall(noted, &id, Duration::from_secs(60)).is_some() {
+        if noted.recall(&id, Duration::from_secs(60)).is_some() {
             return;
         }
-        remember(noted, id, ());
+        noted.remember(id, ());
         let network = self.clone();
         self.spawn(async move {
             if let Err(failure) = network.submit(NoteTokenUse { id }).await {
@@ -273,14 +217,14 @@ impl Network {
         let id: EnterpriseId = enterprise.parse().map_err(|_| refuse())?;
         let key = (user.id, id);
         let known = &self.shared.known.members;
-        let (enterprise, membership) = match recall(known, &key, BELIEVED_FOR) {
+        let (enterprise, membership) = match known.recall(&key, BELIEVED_FOR) {
             Some(found) => found,
             None => {
                 let membership = self.store().membership(user.id, &key.1).await?;
                 let membership = membership.ok_or_else(refuse)?;
                 let enterprise = self.store().enterprise(&key.1).await?;
                 let found = (enterprise.ok_or_else(refuse)?, membership);
-                remember(known, key, found.clone());
+                known.remember(key, found.clone());
                 found
             }
         };

@@ -13,6 +13,7 @@ mod authority;
 mod connect;
 mod failure;
 mod fund;
+mod known;
 mod onboard;
 mod operate;
 mod outbox;
@@ -107,7 +108,7 @@ struct Shared {
     partners: PartnerCaller,
     master_key: MasterKey,
     settings: Settings,
-    known: authority::Known,
+    known: known::Known,
     tasks: TaskTracker,
     closing: CancellationToken,
     /// Wakes the worker when something new is to be said.
@@ -140,7 +141,7 @@ impl Network {
                 partners,
                 master_key,
                 settings,
-                known: authority::Known::default(),
+                known: known::Known::default(),
                 tasks: TaskTracker::new(),
                 closing: CancellationToken::new(),
                 news: Notify::new(),

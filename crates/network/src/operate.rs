@@ -388,7 +388,7 @@ impl Operator<'_> {
         let id = AllocationId(id);
         let operator = self.act();
         let record = self.submit(AskAgain { id, operator }).await?;
-        self.network.shared.news.notify_one();
+        self.network.tell_news(record.partner_id);
         Ok(record)
     }
 
@@ -405,7 +405,7 @@ impl Operator<'_> {
                 operator: Some(self.act()),
             })
             .await?;
-        self.network.shared.news.notify_one();
+        self.network.tell_news(concluded.allocation.partner_id);
         if !concluded.changed {
             let message = "the record has ended already and stays as it is";
             return Err(Refusal::new(Class::Conflict, "already_final", message).into());

@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use crate::{Failure, Network, allocate::Opening};
 
-/// How many messages the worker takes at a time.
-const TAKEN_AT_ONCE: u32 = 256;
+/// The least time between two looks of the worker.
+const BREATH: Duration = Duration::from_millis(1);
 
 /// How many partners can have all the calls that one partner may have at the same time.
 const PARTNERS_AT_ONCE: usize = 8;
@@ -58,121 +58,109 @@ impl Drop for Busy {
 pub(crate) async fn work(network: Network) {
     let shared = &network.shared;
     loop {
-        let more = match network.take_due().await {
-            Ok(more) => more,
-            Err(failure) => {
-                tracing::warn!(%failure, "the outbox could not be read");
-                false
-            }
-        };
-        if more && !shared.closing.is_cancelled() {
-            continue;
-        }
+        let pause = network.take_due().await.unwrap_or_else(|failure| {
+            tracing::warn!(%failure, "the outbox could not be read");
+            network.settings().look_around
+        });
         tokio::select! {
             biased;
             () = shared.closing.cancelled() => return,
             () = shared.news.notified() => {}
-            () = tokio::time::sleep(network.pause().await) => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+        // What is said to come in a moment is taken in one look.
+        tokio::select! {
+            () = shared.closing.cancelled() => return,
+            () = tokio::time::sleep(BREATH) => {}
         }
     }
 }
 
 impl Network {
-    /// How long nothing is due, as far as can be seen; other servers may leave something any time.
-    async fn pause(&self) -> Duration {
+    /// Wakes the worker, for there is something new to be said to a partner. One that has all the
+    /// calls it may have gets no more before one of them ends, and then the worker looks anyway.
+    pub(crate) fn tell_news(&self, of: PartnerId) {
+        if self.room_of(of) > 0 {
+            self.shared.news.notify_one();
+        }
+    }
+
+    /// Takes what is due and sets to work on it. Then, how long nothing more is due, as far as can
+    /// be seen; other servers may leave something any time.
+    async fn take_due(&self) -> Result<Duration, Failure> {
         let longest = self.settings().look_around;
-        let now = self.store().now();
-        match self.store().next_message_due().await {
-            Ok(Some(due)) if due > now => {
-                let wait = u64::try_from(due.0 - now.0).unwrap_or(u64::MAX);
-                longest.min(Duration::from_micros(wait))
-            }
-            _ => longest,
-        }
-    }
-
-    /// Takes what is due and sets to work on it; whether there may be more.
-    async fn take_due(&self) -> Result<bool, Failure> {
+        let mut waiting = self.store().waiting_partners(self.store().now()).await?;
+        // Whoever waits longest comes first when not all can be served.
+        waiting.partners.sort_unstable_by_key(|(_, due)| *due);
         // Nothing is taken that could not be worked on at once: a lease runs from the taking.
-        let calls = &self.shared.calls;
-        let free = u32::try_from(calls.available_permits()).unwrap_or(u32::MAX);
-        let at_most = free.min(TAKEN_AT_ONCE);
-        if at_most == 0 {
-            return Ok(false);
+        let mut free = self.shared.calls.available_permits();
+        let mut subjects = Vec::new();
+        let mut pause = longest;
+        for (partner, next_due) in waiting.partners {
+            let room = self.room_of(partner).min(free);
+            if room == 0 {
+                continue;
+            }
+            if next_due > waiting.time {
+                let wait = u64::try_from(next_due.0 - waiting.time.0).unwrap_or(u64::MAX);
+                pause = pause.min(Duration::from_micros(wait));
+                continue;
+            }
+            let at_most = u32::try_from(room).unwrap_or(u32::MAX);
+            let due = self.store().due_messages(partner, waiting.time, at_most);
+            let due = due.await?;
+            free -= due.len().min(free);
+            subjects.extend(due.into_iter().map(|message| message.subject));
         }
-        let now = self.store().now();
-        let busy = self.busy_partners();
-        let due = self.store().due_messages(now, busy, at_most).await?;
-        let full = due.len() == at_most as usize;
-        if due.is_empty() {
-            return Ok(false);
+        if subjects.is_empty() {
+            return Ok(pause);
         }
-        let subjects = self.within_room(&due);
-        let leased = self
-            .submit(Lease {
-                subjects,
-                lease_ms: self.settings().lease_ms(),
-                only_due: true,
-            })
-            .await?;
-        for message in leased {
-            let Ok(permit) = self.shared.calls.clone().acquire_owned().await else {
-                return Ok(false);
-            };
-            let network = self.clone();
-            let busy = Busy::with(self, message.partner_id);
-            self.spawn(async move {
-                let (subject, call) = (message.subject, message.call);
-                if let Err(failure) = network.say(message).await {
-                    tracing::warn!(%subject, %failure, "a message to a partner was not said");
-                    let error = failure.to_string();
-                    if let Some(call) = call {
-                        // If this fails too, the lease runs out and the message is due again.
-                        let undelivered = Undelivered {
-                            subject,
-                            call,
-                            error,
-                        };
-                        let _ = network.submit(undelivered).await;
-                    }
-                }
-                drop(busy);
-                drop(permit);
-                network.shared.news.notify_one();
-            });
+        let lease = Lease {
+            subjects,
+            lease_ms: self.settings().lease_ms(),
+            only_due: true,
+        };
+        for message in self.submit(lease).await? {
+            self.work_on(message).await;
         }
-        Ok(full)
+        Ok(Duration::ZERO)
     }
 
-    /// Partners that get no more calls for now, so that one that does not answer leaves room for
-    /// the others.
-    fn busy_partners(&self) -> Vec<PartnerId> {
-        let at_most = self.calls_of_one_partner();
+    /// Sets to work on a message whose lease we have.
+    async fn work_on(&self, message: Message) {
+        let Ok(permit) = self.shared.calls.clone().acquire_owned().await else {
+            return;
+        };
+        let network = self.clone();
+        let busy = Busy::with(self, message.partner_id);
+        self.spawn(async move {
+            let (subject, call) = (message.subject, message.call);
+            if let Err(failure) = network.say(message).await {
+                tracing::warn!(%subject, %failure, "a message to a partner was not said");
+                let error = failure.to_string();
+                if let Some(call) = call {
+                    // If this fails too, the lease runs out and the message is due again.
+                    let undelivered = Undelivered {
+                        subject,
+                        call,
+                        error,
+                    };
+                    let _ = network.submit(undelivered).await;
+                }
+            }
+            drop(busy);
+            drop(permit);
+            network.shared.news.notify_one();
+        });
+    }
+
+    /// How many calls of the worker a partner may still have, so that one that does not answer
+    /// leaves room for the others.
+    fn room_of(&self, partner: PartnerId) -> usize {
+        let at_most = (self.settings().calls_at_once / PARTNERS_AT_ONCE).max(1);
         let calls = self.shared.calls_by_partner.lock();
         let calls = calls.unwrap_or_else(PoisonError::into_inner);
-        let busy = calls.iter().filter(|(_, count)| **count >= at_most);
-        busy.map(|(partner, _)| *partner).collect()
-    }
-
-    /// How many calls of the worker one partner may have at the same time.
-    fn calls_of_one_partner(&self) -> usize {
-        (self.settings().calls_at_once / PARTNERS_AT_ONCE).max(1)
-    }
-
-    /// Of what is due, as much as every partner has room for.
-    fn within_room(&self, due: &[Message]) -> Vec<Uuid> {
-        let at_most = self.calls_of_one_partner();
-        let calls = self.shared.calls_by_partner.lock();
-        let mut calls = calls.unwrap_or_else(PoisonError::into_inner).clone();
-        let fits = |message: &&Message| {
-            let count = calls.entry(message.partner_id).or_default();
-            *count += 1;
-            *count <= at_most
-        };
-        due.iter()
-            .filter(fits)
-            .map(|message| message.subject)
-            .collect()
+        at_most.saturating_sub(calls.get(&partner).copied().unwrap_or(0))
     }
 
     /// Says one message. Whoever calls has its lease.

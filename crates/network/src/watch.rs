@@ -99,7 +99,8 @@ impl Network {
         metrics
             .messages
             .set(store.count_messages(COUNTED_AT_MOST).await?);
-        let due = store.next_message_due().await?;
+        let waiting = store.waiting_partners(store.now()).await?;
+        let due = waiting.partners.iter().map(|(_, due)| *due).min();
         metrics.oldest_message_s.set(self.age_s(due));
         let held = store.oldest_reservation().await?;
         metrics.oldest_hold_s.set(self.age_s(held));

@@ -16,7 +16,7 @@ mod verify;
 pub use batch::{Clock, Condition, Identifiers, Store, SubmitError};
 pub use lists::{
     AllocationFilter, AllocationSort, ConnectionFilter, Owned, Page, PartnerFilter, Principal,
-    SettlementFilter, Side, TransferFilter,
+    SettlementFilter, Side, TransferFilter, WaitingPartners,
 };
 pub use sql::{InvalidLocation, Location, Opening, StoreError};
 pub use verify::{Report, verify, verify_with};

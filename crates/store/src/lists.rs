@@ -15,7 +15,11 @@ use rules::{
 };
 use uuid::Uuid;
 
-use crate::{Store, StoreError, record::Stored, select::Select, sql::Value};
+use crate::{
+    Store, StoreError,
+    record::{Columns, Stored},
+    select::Select,
+};
 
 /// A part of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +63,15 @@ impl Owned {
             Side::Partner => "partner_enterprise_id",
         }
     }
+}
+
+/// For whom messages wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingPartners {
+    /// Business time: what is due by then is due.
+    pub time: Timestamp,
+    /// Each with the time at which its most urgent message is due, in no particular order.
+    pub partners: Vec<(PartnerId, Timestamp)>,
 }
 
 /// A token with its user.
@@ -626,21 +639,55 @@ impl Store {
         select.order(order).page(page).run(self.reader()).await
     }
 
-    /// What is due to be said to partners, but to `but_of`, the most urgent first.
+    /// For whom messages wait, and the business time by which they are due: rows are dated in
+    /// business time, which another server may have brought ahead of `now`, our own.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`].
+    pub async fn waiting_partners(&self, now: Timestamp) -> Result<WaitingPartners, StoreError> {
+        // From one partner to the next through the index, however many messages each has.
+        let sql = "
+            WITH RECURSIVE waiting (partner) AS (
+                SELECT (SELECT partner_id FROM outbox WHERE call IS NOT NULL
+                    ORDER BY partner_id LIMIT 1)
+                UNION ALL
+                SELECT (SELECT partner_id FROM outbox
+                    WHERE call IS NOT NULL AND partner_id > w.partner
+                    ORDER BY partner_id LIMIT 1)
+                FROM waiting w WHERE w.partner IS NOT NULL
+            )
+            SELECT w.partner,
+                (SELECT due_at FROM outbox WHERE call IS NOT NULL AND partner_id = w.partner
+                    ORDER BY due_at, subject LIMIT 1),
+                (SELECT time_us FROM chain_heads WHERE lane = 0)
+            FROM waiting w WHERE w.partner IS NOT NULL";
+        let rows = self.reader().query(sql, Vec::new()).await?;
+        let mut waiting = WaitingPartners {
+            time: now,
+            partners: Vec::with_capacity(rows.len()),
+        };
+        for row in rows {
+            let mut columns = Columns::from(row);
+            let (partner, next_due) = (PartnerId(columns.uuid()?), columns.time()?);
+            waiting.partners.push((partner, next_due));
+            waiting.time = waiting.time.max(columns.time()?);
+        }
+        Ok(waiting)
+    }
+
+    /// What is due to be said to a partner at `time`, the most urgent first.
     pub async fn due_messages(
         &self,
-        now: Timestamp,
-        but_of: Vec<PartnerId>,
+        partner: PartnerId,
+        time: Timestamp,
         at_most: u32,
     ) -> Listed<Message> {
-        let but_of: Vec<Uuid> = but_of.into_iter().map(|id| id.0).collect();
-        let but_of = (!but_of.is_empty()).then_some(but_of);
-        // Rows are dated in business time, which another server may have brought ahead of our
-        // clock.
-        let due = "call IS NOT NULL AND (due_at <= ? OR due_at <= (SELECT time_us FROM chain_heads WHERE lane = 0))";
         Select::all()
-            .filter(due, vec![Value::from(now.0)])
-            .among_in("partner_id NOT IN (*)", but_of)
+            .filter(
+                "call IS NOT NULL AND partner_id = ? AND due_at <= ?",
+                vec![partner.0.into(), time.0.into()],
+            )
             .order("due_at, subject")
             .page(Page {
                 number: 0,
@@ -648,14 +695,6 @@ impl Store {
             })
             .run(self.reader())
             .await
-    }
-
-    /// When the next message is due, if any waits.
-    pub async fn next_message_due(&self) -> Found<Timestamp> {
-        let sql = "SELECT due_at FROM outbox WHERE call IS NOT NULL ORDER BY due_at LIMIT 1";
-        let rows = self.reader().query(sql, Vec::new()).await?;
-        let first = rows.into_iter().next();
-        first.map(|mut row| row.int(0).map(Timestamp)).transpose()
     }
 
     /// How many messages are still to be said; beyond `at_most` they are not counted.

@@ -391,18 +391,26 @@ impl Signature {
         })
     }
 
-    /// Whether the holder of the key signed exactly these bytes. A signature with a high s never
-    /// verifies: it is the twin that anybody can make from a good one, and must not count as
+    /// Whose key signed exactly these bytes, if anybody's did. A signature with a high s is
+    /// nobody's: it is the twin that anybody can make from a good one, and must not count as
     /// another signature.
     #[must_use]
-    pub fn verifies(&self, payload: impl AsRef<[u8]>, key: &PublicKey) -> bool {
+    pub fn signer(&self, payload: impl AsRef<[u8]>) -> Option<PublicKey> {
         if self.compact[32..] > HALF_ORDER[..] {
-            return false;
+            return None;
         }
         let recovery = RecoveryId::from_u8_masked(self.recovery);
-        let signer = RecoverableSignature::from_compact(&self.compact, recovery)
-            .and_then(|signature| signature.recover_ecdsa(Message::from_digest(digest(payload))));
-        signer.is_ok_and(|signer| signer.serialize().ct_eq(key.as_bytes()).into())
+        RecoverableSignature::from_compact(&self.compact, recovery)
+            .and_then(|signature| signature.recover_ecdsa(Message::from_digest(digest(payload))))
+            .ok()
+            .map(|signer| PublicKey(signer.serialize()))
+    }
+
+    /// Whether the holder of the key signed exactly these bytes; see [`Signature::signer`].
+    #[must_use]
+    pub fn verifies(&self, payload: impl AsRef<[u8]>, key: &PublicKey) -> bool {
+        self.signer(payload)
+            .is_some_and(|signer| signer.0.ct_eq(key.as_bytes()).into())
     }
 }
 

@@ -47,6 +47,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "records",
         template: include_str!("migrations/0002_records.sql"),
     },
+    Migration {
+        version: 3,
+        name: "outbox_of_partner",
+        template: include_str!("migrations/0003_outbox_of_partner.sql"),
+    },
 ];
 
 const RECORD: &str = "

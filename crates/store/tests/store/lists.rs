@@ -739,13 +739,12 @@ async fn everything_listed(database: TestDatabase) -> String {
             .expect("a list"),
     );
     tell(&store.balances(&owners).await.expect("a list"));
-    tell(
-        &store
-            .due_messages(at(1_000), Vec::new(), 1_000)
-            .await
-            .expect("a list"),
-    );
-    tell(&store.next_message_due().await.expect("a time"));
+    let waiting = store.waiting_partners(at(1_000)).await.expect("a list");
+    tell(&waiting);
+    for (partner, _) in waiting.partners {
+        let due = store.due_messages(partner, waiting.time, 1_000).await;
+        tell(&due.expect("a list"));
+    }
     tell(&store.deposits(None, ALL).await.expect("a list"));
     tell(&store.withdrawals(None, ALL).await.expect("a list"));
     tell(&store.operator_acts(ALL).await.expect("a list"));

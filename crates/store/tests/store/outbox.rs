@@ -3,6 +3,7 @@
 use ledger::Timestamp;
 use rules::PartnerId;
 use rules::record::{Message, MessageCall};
+use store::WaitingPartners;
 use testkit::TestDatabase;
 use uuid::Uuid;
 
@@ -12,6 +13,7 @@ on_both! {
     the_most_urgent_comes_first
     what_the_chain_is_past_is_due_whatever_our_clock_says
     nothing_waits_once_everything_is_said
+    every_partner_has_a_queue_of_its_own
     a_reservation_is_asked_about_and_then_told
 }
 
@@ -29,25 +31,31 @@ fn message(number: u64, due_at: i64, call: Option<MessageCall>) -> Message {
     }
 }
 
+async fn waiting(network: &Network, now: i64) -> WaitingPartners {
+    let waiting = network.store.waiting_partners(Timestamp(now)).await;
+    waiting.expect("a list")
+}
+
 async fn due(network: &Network, now: i64, at_most: u32) -> Vec<Uuid> {
-    let messages = network
-        .store
-        .due_messages(Timestamp(now), Vec::new(), at_most)
-        .await;
-    messages
-        .expect("a list")
-        .into_iter()
-        .map(|message| message.subject)
-        .collect()
+    let waiting = waiting(network, now).await;
+    let mut due = Vec::new();
+    for (partner, next_due) in waiting.partners {
+        let messages = network
+            .store
+            .due_messages(partner, waiting.time, at_most)
+            .await
+            .expect("a list");
+        if let Some(first) = messages.first() {
+            assert_eq!(first.due_at, next_due);
+        }
+        due.extend(messages.into_iter().map(|message| message.subject));
+    }
+    due
 }
 
 async fn next_due(network: &Network) -> Option<i64> {
-    network
-        .store
-        .next_message_due()
-        .await
-        .expect("a time")
-        .map(|at| at.0)
+    let partners = waiting(network, 0).await.partners;
+    partners.iter().map(|(_, next_due)| next_due.0).min()
 }
 
 async fn the_most_urgent_comes_first(database: TestDatabase) {
@@ -88,6 +96,26 @@ async fn what_the_chain_is_past_is_due_whatever_our_clock_says(database: TestDat
         network.done(put(message(number, due_at, call))).await;
     }
     assert_eq!(due(&network, 0, 10).await, [identifier(20, 1)]);
+}
+
+async fn every_partner_has_a_queue_of_its_own(database: TestDatabase) {
+    let network = Network::bare(database).await;
+    let partner = |number| PartnerId(identifier(30, number));
+    for (number, of, due_at) in [(1, 2, 40), (2, 1, 30), (3, 2, 20), (4, 3, 10), (5, 1, 50)] {
+        let message = Message {
+            partner_id: partner(of),
+            ..message(number, due_at, (of != 3).then_some(MessageCall::Reserve))
+        };
+        network.done(put(message)).await;
+    }
+    let mut partners = waiting(&network, 0).await.partners;
+    partners.sort_unstable();
+    let expected = [(partner(1), Timestamp(30)), (partner(2), Timestamp(20))];
+    assert_eq!(partners, expected);
+    let due = network.store.due_messages(partner(2), Timestamp(40), 10);
+    let due = due.await.expect("a list");
+    let due: Vec<_> = due.iter().map(|message| message.subject).collect();
+    assert_eq!(due, [identifier(20, 3), identifier(20, 1)]);
 }
 
 async fn nothing_waits_once_everything_is_said(database: TestDatabase) {
