@@ -4,9 +4,10 @@
 use std::fmt::Debug;
 
 use http::StatusCode;
+use partner::Reply;
 use partner::answer::{
-    ConnectAnswer, NAME_MAX, Reply, ReserveAnswer, StatusAnswer, TEXT_MAX, TellAnswer,
-    read_connect, read_reserve, read_status, read_tell,
+    ConnectAnswer, NAME_MAX, ReserveAnswer, StatusAnswer, TEXT_MAX, TellAnswer, read_connect,
+    read_reserve, read_status, read_tell,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;

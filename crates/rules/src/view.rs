@@ -38,19 +38,16 @@ pub trait Record: Clone + Debug + PartialEq + 'static {
 /// The records of one kind that a view knows, those known to be absent included.
 #[derive(Clone, Debug)]
 pub struct Shelf<R: Record> {
-    slots: BTreeMap<R::Key, Slot<R>>,
-}
-
-#[derive(Clone, Debug)]
-struct Slot<R> {
-    record: Option<R>,
-    changed: bool,
+    slots: BTreeMap<R::Key, Option<R>>,
+    /// The keys of what differs from what was loaded.
+    changed: BTreeSet<R::Key>,
 }
 
 impl<R: Record> Default for Shelf<R> {
     fn default() -> Self {
         Shelf {
             slots: BTreeMap::new(),
+            changed: BTreeSet::new(),
         }
     }
 }
@@ -68,50 +65,68 @@ impl<R: Record> Shelf<R> {
     /// that merely looks absent could create money.
     pub fn get(&self, key: &R::Key) -> Option<&R> {
         match self.slots.get(key) {
-            Some(slot) => slot.record.as_ref(),
+            Some(slot) => slot.as_ref(),
             None => panic!("a command read {key:?} without declaring it"),
         }
     }
 
     /// Remembers what storage answered.
     pub fn load(&mut self, key: R::Key, record: Option<R>) {
-        let changed = false;
-        self.slots.insert(key, Slot { record, changed });
+        self.slots.insert(key, record);
     }
 
     /// All records that exist.
     pub fn iter(&self) -> impl Iterator<Item = &R> {
-        self.slots.values().filter_map(|slot| slot.record.as_ref())
+        self.slots.values().filter_map(Option::as_ref)
     }
 
     /// The records that differ from what was loaded, in the order of their keys.
     pub fn changed(&self) -> impl Iterator<Item = &R> {
-        let changed = self.slots.values().filter(|slot| slot.changed);
-        changed.filter_map(|slot| slot.record.as_ref())
+        let changed = self.changed.iter().filter_map(|key| self.slots.get(key));
+        changed.filter_map(Option::as_ref)
     }
 
     fn put(&mut self, record: R) {
-        let slot = Slot {
-            record: Some(record.clone()),
-            changed: true,
-        };
-        self.slots.insert(record.key(), slot);
+        self.changed.insert(record.key());
+        self.slots.insert(record.key(), Some(record));
     }
 
     fn absorb(&mut self, other: Shelf<R>) {
         self.slots.extend(other.slots);
+        self.changed.extend(other.changed);
     }
 
     fn settle(&mut self) {
-        for slot in self.slots.values_mut() {
-            slot.changed = false;
+        self.changed.clear();
+    }
+
+    /// Moves what is known of `keys` to a shelf of its own, and strikes it off `keys`.
+    fn take_known(&mut self, keys: &mut BTreeSet<R::Key>) -> Shelf<R> {
+        let mut taken = Shelf::default();
+        if !self.slots.is_empty() {
+            keys.retain(|key| match self.slots.remove_entry(key) {
+                Some((key, record)) => {
+                    taken.load(key, record);
+                    false
+                }
+                None => true,
+            });
+        }
+        taken
+    }
+
+    /// Adds what was committed; more than `at_most` records are not kept.
+    fn remember(&mut self, committed: Shelf<R>, at_most: usize) {
+        self.slots.extend(committed.slots);
+        if self.slots.len() > at_most {
+            self.slots.clear();
         }
     }
 
     fn extract(&self, keys: &BTreeSet<R::Key>) -> Shelf<R> {
         let mut part = Shelf::default();
         for key in keys {
-            let record = self.slots.get(key).and_then(|slot| slot.record.clone());
+            let record = self.slots.get(key).cloned().flatten();
             part.load(key.clone(), record);
         }
         part
@@ -152,9 +167,19 @@ macro_rules! shelves {
         }
 
         impl View {
-            fn absorb(&mut self, other: View) {
+            /// Adds all of `other`.
+            pub fn absorb(&mut self, other: View) {
                 $(self.$name.absorb(other.$name);)+
                 self.entries.extend(other.entries);
+            }
+
+            /// Moves what is remembered of `keys` to a view of its own, so that commands see no
+            /// more than they declare, and strikes it off `keys`.
+            pub fn take_known(&mut self, keys: &mut Keys) -> View {
+                View {
+                    $($name: self.$name.take_known(&mut keys.$name),)+
+                    entries: Vec::new(),
+                }
             }
 
             /// A view of just `keys`, as storage that holds this view would answer them.
@@ -332,6 +357,20 @@ impl<'view> Draft<'view> {
 }
 
 impl View {
+    /// Remembers what of a committed view one command after the other reads, of each kind at most
+    /// `at_most` records. It is true for as long as nobody else commits anything.
+    pub fn remember(&mut self, committed: View, at_most: usize) {
+        self.enterprises.remember(committed.enterprises, at_most);
+        self.signing_keys.remember(committed.signing_keys, at_most);
+        self.currencies.remember(committed.currencies, at_most);
+        self.configurations
+            .remember(committed.configurations, at_most);
+        self.partners.remember(committed.partners, at_most);
+        self.connections.remember(committed.connections, at_most);
+        self.open_totals.remember(committed.open_totals, at_most);
+        self.balances.remember(committed.balances, at_most);
+    }
+
     /// Takes over what an accepted command wrote.
     pub(crate) fn accept(&mut self, written: View) {
         self.absorb(written);

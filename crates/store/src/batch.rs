@@ -4,7 +4,7 @@
 //! |---|---|
 //! | take | all commands that are waiting, up to [`COMMANDS_MAX`]; a lone one never waits for more |
 //! | begin | the head of the journal chain is locked, so that batches are serial across processes |
-//! | load | what the commands declare, in two rounds of bulk reads |
+//! | load | what the commands declare, in two rounds of bulk reads, the first of them together with *begin*; what the batch before has left and nobody has changed since is not read again |
 //! | decide | one after the other on the same view; a refused one changes nothing |
 //! | commit | all changed records, the journal, the chain: bulk writes and one flush |
 //! | answer | only now; every command gets its own answer |
@@ -52,6 +52,9 @@ const WEIGHT_MAX: usize = 50_000;
 
 /// The most commands that wait; beyond that new ones are turned away.
 pub(crate) const QUEUE_MAX: usize = 8_192;
+
+/// The most records of one kind that are remembered from one batch for the next.
+const REMEMBERED_MAX: usize = 65_536;
 
 /// How often a batch that met a conflict or was rolled back is tried in all.
 const ATTEMPTS_MAX: u32 = 5;
@@ -271,16 +274,44 @@ impl Store {
         opening: Opening,
         clock: Clock,
     ) -> Result<Store, StoreError> {
-        let (connection, reader) = sql::open(location, opening).await?;
-        let (store, commits) = Store::assemble(connection, reader, clock, Arc::new(Uuid::now_v7));
-        let runtime = tokio::runtime::Handle::current();
+        let location = location.clone();
+        let (opened, opening_done) = oneshot::channel();
+        let commit = move || {
+            // A runtime of its own: what the batch waits for must not queue behind requests.
+            let runtime = match tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+            {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let source = error.into();
+                    let _ = opened.send(Err(StoreError::Unavailable { source }));
+                    return;
+                }
+            };
+            runtime.block_on(async move {
+                match sql::open(&location, opening).await {
+                    Err(error) => {
+                        let _ = opened.send(Err(error));
+                    }
+                    Ok((connection, reader)) => {
+                        let ids = Arc::new(Uuid::now_v7);
+                        let (store, commits) = Store::assemble(connection, reader, clock, ids);
+                        let _ = opened.send(Ok(store));
+                        Box::pin(commits).await;
+                    }
+                }
+            });
+        };
         std::thread::Builder::new()
             .name("commit".to_owned())
-            .spawn(move || runtime.block_on(commits))
+            .spawn(commit)
             .map_err(|source| StoreError::Unavailable {
                 source: source.into(),
             })?;
-        Ok(store)
+        opening_done.await.map_err(|lost| StoreError::Unavailable {
+            source: lost.into(),
+        })?
     }
 
     /// A store on an open database whose schema is up to date. It commits in a task of the current
@@ -318,6 +349,7 @@ impl Store {
             committed_us: Arc::clone(&committed_us),
             closing: Arc::clone(&closing),
             known: None,
+            remembered: None,
         };
         let commits = async move {
             // Held to the very end, and let go by a panic too.
@@ -432,6 +464,9 @@ struct Writer<D> {
     closing: Arc<Notify>,
     /// Where the chain was after the last commit of our own: so much is durable.
     known: Option<ChainHead>,
+    /// What the last batch left to be read by the next, and where the chain was then. Nothing is
+    /// written but by a commit that moves the chain, so that it is true while the chain is there.
+    remembered: Option<(ChainHead, View)>,
 }
 
 /// What became of one attempt at a batch.
@@ -550,8 +585,12 @@ impl<D: Driver> Writer<D> {
 
     async fn attempt(&mut self, batch: &mut Batch, batch_id: Uuid) -> Attempt {
         let mut watch = Stopwatch::start();
-        let head = match self.driver.begin(LANE).await {
-            Ok(head) => head,
+        let (expected, remembered) = self.remembered.take().unzip();
+        let mut remembered: View = remembered.unwrap_or_default();
+        let mut keys = declared(batch, |waiter| waiter.keys());
+        let known = remembered.take_known(&mut keys);
+        let (head, rows) = match self.driver.begin(LANE, &fetches(&keys)).await {
+            Ok(begun) => begun,
             Err(error) => return Attempt::Again(error),
         };
         self.metrics.begin.took(watch.lap());
@@ -560,7 +599,20 @@ impl<D: Driver> Writer<D> {
             self.driver.pass_over();
             return Attempt::Again(error);
         }
-        let mut view = match self.load(batch).await {
+        // Once somebody else has committed, nothing that is remembered counts.
+        let is_stale = expected.is_some_and(|expected| expected != head);
+        let loaded = match is_stale {
+            false => placed(known, keys, rows),
+            true => {
+                remembered = View::default();
+                self.load_anew(batch).await
+            }
+        };
+        let loaded = match loaded {
+            Ok(view) => self.load_more(batch, view, &mut remembered).await,
+            Err(error) => Err(error),
+        };
+        let mut view = match loaded {
             Ok(view) => view,
             Err(error) => {
                 self.driver.rollback().await;
@@ -581,6 +633,8 @@ impl<D: Driver> Writer<D> {
             return match self.driver.end_unchanged(LANE).await {
                 Ok(()) => {
                     self.metrics.unchanged();
+                    remembered.remember(view, REMEMBERED_MAX);
+                    self.remembered = Some((head, remembered));
                     Attempt::Done
                 }
                 Err(error) => Attempt::Again(error.into_inner()),
@@ -591,6 +645,8 @@ impl<D: Driver> Writer<D> {
                 self.metrics.write.took(watch.lap().saturating_sub(flush));
                 self.metrics.flush.took(flush);
                 self.metrics.committed(&next);
+                remembered.remember(view, REMEMBERED_MAX);
+                self.remembered = Some((next.clone(), remembered));
                 self.known = Some(next);
                 Attempt::Done
             }
@@ -664,16 +720,28 @@ impl<D: Driver> Writer<D> {
         Attempt::Failed(Failure::OutcomeUnknown)
     }
 
-    async fn load(&mut self, batch: &mut Batch) -> Result<View, StoreError> {
-        let mut view = View::default();
+    /// A view of what the batch declares from the beginning.
+    async fn load_anew(&mut self, batch: &mut Batch) -> Result<View, StoreError> {
         let keys = declared(batch, |waiter| waiter.keys());
-        load_keys(&mut self.driver, &mut view, keys).await?;
-        let mut more = declared(batch, |waiter| waiter.more_keys(&view));
-        more.forget_known(&view);
-        if !more.is_empty() {
-            load_keys(&mut self.driver, &mut view, more).await?;
+        let rows = self.driver.fetch(&fetches(&keys)).await?;
+        placed(View::default(), keys, rows)
+    }
+
+    /// Adds what the batch declares once it sees that view.
+    async fn load_more(
+        &mut self,
+        batch: &mut Batch,
+        mut view: View,
+        remembered: &mut View,
+    ) -> Result<View, StoreError> {
+        let mut keys = declared(batch, |waiter| waiter.more_keys(&view));
+        keys.forget_known(&view);
+        view.absorb(remembered.take_known(&mut keys));
+        if keys.is_empty() {
+            return Ok(view);
         }
-        Ok(view)
+        let rows = self.driver.fetch(&fetches(&keys)).await?;
+        placed(view, keys, rows)
     }
 }
 
@@ -710,21 +778,26 @@ fn declared(batch: &mut Batch, declare: impl Fn(&dyn Waiting) -> Keys) -> Keys {
 
 macro_rules! define_loading {
     ($($shelf:ident),+) => {
-        /// Loads `keys` with one bulk read per kind of record, all of them at once.
-        async fn load_keys<D: Driver>(
-            driver: &mut D,
-            view: &mut View,
-            keys: Keys,
-        ) -> Result<(), StoreError> {
+        /// One bulk read for each kind of record among `keys`.
+        fn fetches(keys: &Keys) -> Vec<Fetch> {
             let mut fetches = Vec::new();
             $(if !keys.$shelf.is_empty() {
-                fetches.push(fetch_of(&view.$shelf, &keys.$shelf));
+                fetches.push(fetch_of(&View::default().$shelf, &keys.$shelf));
             })+
-            let mut answers = driver.fetch(&fetches).await?.into_iter();
+            fetches
+        }
+
+        /// Adds what [`fetches`] of these keys have brought to a view.
+        fn placed(
+            mut view: View,
+            keys: Keys,
+            rows: Vec<Vec<sql::Row>>,
+        ) -> Result<View, StoreError> {
+            let mut rows = rows.into_iter();
             $(if !keys.$shelf.is_empty() {
-                place(&mut view.$shelf, keys.$shelf, answers.next().unwrap_or_default())?;
+                place(&mut view.$shelf, keys.$shelf, rows.next().unwrap_or_default())?;
             })+
-            Ok(())
+            Ok(view)
         }
 
         /// What every changed record writes.

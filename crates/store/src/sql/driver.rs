@@ -7,7 +7,7 @@
 //! [`Session`]; what is the same, the chain among it, is written here once.
 
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -116,14 +116,18 @@ pub static CHAIN: Table = Table {
 /// The one connection that writes. To be used inside a Tokio runtime; on SQLite
 /// every call blocks its thread for as long as the disk takes.
 pub trait Driver: Send {
-    /// Begins a transaction, locks the head of the lane and reads it. Connects
-    /// first when the connection is gone; rolls back first when a transaction
-    /// was left open.
+    /// Begins a transaction, locks the head of the lane and reads it, and then
+    /// loads rows as [`fetch`](Driver::fetch) does. Connects first when the
+    /// connection is gone; rolls back first when a transaction was left open.
     ///
     /// # Errors
     ///
     /// Any [`StoreError`]; then no transaction is open.
-    fn begin(&mut self, lane: i64) -> impl Future<Output = Result<ChainHead, StoreError>> + Send;
+    fn begin(
+        &mut self,
+        lane: i64,
+        fetches: &[Fetch],
+    ) -> impl Future<Output = Result<(ChainHead, Vec<Vec<Row>>), StoreError>> + Send;
 
     /// Loads rows inside the transaction: for each fetch its rows in no
     /// particular order, with all columns of the table in their order.
@@ -185,12 +189,14 @@ pub trait Driver: Send {
 pub(super) trait Session: Send {
     const DIALECT: Dialect;
 
-    /// Opens a transaction and runs its first query. After an error none is open.
+    /// Opens a transaction, runs its first query, and after it loads rows. After
+    /// an error none is open.
     fn start(
         &mut self,
         sql: &str,
         params: &[Value],
-    ) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
+        fetches: &[Fetch],
+    ) -> impl Future<Output = Result<(Vec<Row>, Vec<Vec<Row>>), StoreError>> + Send;
 
     /// Runs one statement inside the transaction.
     fn query(
@@ -208,13 +214,15 @@ pub(super) trait Session: Send {
         fetches: &[Fetch],
     ) -> impl Future<Output = Result<Vec<Vec<Row>>, StoreError>> + Send;
 
-    /// Writes rows, and with them one statement that must change one row.
-    fn save(
+    /// Writes rows, and with them one statement that must change one row, and
+    /// commits; how long the COMMIT alone took. No transaction is open
+    /// afterwards, whatever the result.
+    fn save_and_finish(
         &mut self,
         writes: &[Write],
         head_sql: &str,
         head_params: &[Value],
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    ) -> impl Future<Output = Result<Duration, CommitError>> + Send;
 
     /// Whether something was written and committed on this very connection.
     fn has_committed(&self) -> bool;
@@ -233,13 +241,17 @@ pub(super) trait Session: Send {
 }
 
 impl<S: Session> Driver for S {
-    async fn begin(&mut self, lane: i64) -> Result<ChainHead, StoreError> {
+    async fn begin(
+        &mut self,
+        lane: i64,
+        fetches: &[Fetch],
+    ) -> Result<(ChainHead, Vec<Vec<Row>>), StoreError> {
         let sql = format!(
             "SELECT sequence, hash, time_us, last_entry FROM chain_heads WHERE lane = $1{}",
             S::DIALECT.for_update(),
         );
-        let rows = self.start(&sql, &[Value::Int(lane)]).await?;
-        let head = rows
+        let (head, rows) = self.start(&sql, &[Value::Int(lane)], fetches).await?;
+        let head = head
             .into_iter()
             .next()
             .ok_or_else(|| StoreError::Corrupt(format!("the chain has no lane {lane}")))
@@ -255,7 +267,7 @@ impl<S: Session> Driver for S {
         if head.is_err() {
             self.abandon().await;
         }
-        head
+        Ok((head?, rows))
     }
 
     async fn fetch(&mut self, fetches: &[Fetch]) -> Result<Vec<Vec<Row>>, StoreError> {
@@ -275,7 +287,7 @@ impl<S: Session> Driver for S {
             head.last_entry.into(),
             head.lane.into(),
         ];
-        save_and_finish(self, writes, sql, &params).await
+        commit(self, writes, sql, &params).await
     }
 
     async fn end_unchanged(&mut self, lane: i64) -> Result<(), CommitError> {
@@ -294,7 +306,7 @@ impl<S: Session> Driver for S {
         // The lock on the head waits until the old backend, if it still works
         // on the lost COMMIT, has ended that transaction.
         self.disconnect().await;
-        self.begin(lane).await?;
+        self.begin(lane, &[]).await?;
         let found = self
             .query(
                 "SELECT 1 FROM chain WHERE lane = $1 AND batch_id = $2",
@@ -321,26 +333,19 @@ impl<S: Session> Driver for S {
 /// The small commit that makes certain of everything before it.
 async fn probe<S: Session>(session: &mut S, lane: i64) -> Result<(), CommitError> {
     let sql = "UPDATE chain_heads SET probes = probes + 1 WHERE lane = $1";
-    save_and_finish(session, &[], sql, &[lane.into()]).await?;
+    commit(session, &[], sql, &[lane.into()]).await?;
     Ok(())
 }
 
-async fn save_and_finish<S: Session>(
+async fn commit<S: Session>(
     session: &mut S,
     writes: &[Write],
     head_sql: &str,
     head_params: &[Value],
 ) -> Result<Duration, CommitError> {
-    // COMMIT is sent only after every write has answered: sent together with
-    // them it would answer OK for a transaction that a failed write had
-    // turned into a rollback.
-    if let Err(error) = session.save(writes, head_sql, head_params).await {
-        session.abandon().await;
-        return Err(CommitError::rolled_back(error));
-    }
-    let begun = Instant::now();
-    session.finish().await?;
-    let took = begun.elapsed();
+    let took = session
+        .save_and_finish(writes, head_sql, head_params)
+        .await?;
     session.note_commit();
     Ok(took)
 }

@@ -9,6 +9,7 @@
 //! | `{nonneg:column}` | `CHECK (that amount is zero or more)` |
 //! | `{zero}` | the amount zero |
 //! | `{hex:digits}` | a literal of bytes |
+//! | `{sqlite}` … `{end}`, `{postgres}` … `{end}` | only for that dialect |
 //!
 //! Each is applied once, in order, all of them in one transaction, and recorded
 //! in `schema_migrations` with the checksum of its text. A database whose record
@@ -52,6 +53,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "outbox_of_partner",
         template: include_str!("migrations/0003_outbox_of_partner.sql"),
     },
+    Migration {
+        version: 4,
+        name: "small_rows",
+        template: include_str!("migrations/0004_small_rows.sql"),
+    },
 ];
 
 const RECORD: &str = "
@@ -87,7 +93,10 @@ pub(super) async fn migrate<S: Session>(
         "SELECT version FROM schema_migrations WHERE version = 0{}",
         S::DIALECT.for_update()
     );
-    session.start(&lock, &[]).await.map_err(missing_record)?;
+    session
+        .start(&lock, &[], &[])
+        .await
+        .map_err(missing_record)?;
     if let Err(error) = apply(session, migrations).await {
         session.abandon().await;
         return Err(error);
@@ -181,6 +190,7 @@ fn render(template: &str, dialect: Dialect) -> Result<String, StoreError> {
             StoreError::Refused("a migration has a brace that is not closed".into())
         })?;
         sql.push_str(before);
+        let mut skip_unless = None;
         match placeholder.split_once(':').unwrap_or((placeholder, "")) {
             ("bool", "") => sql.push_str(dialect.column_type(Kind::Bool)),
             ("int", "") => sql.push_str(dialect.column_type(Kind::Int)),
@@ -194,6 +204,9 @@ fn render(template: &str, dialect: Dialect) -> Result<String, StoreError> {
                 sql.push_str(&format!("CHECK ({column} >= {})", dialect.zero_amount()))
             }
             ("hex", digits) => sql.push_str(&dialect.bytes_literal(digits)),
+            ("sqlite", "") => skip_unless = Some(Dialect::Sqlite),
+            ("postgres", "") => skip_unless = Some(Dialect::Postgres),
+            ("end", "") => {}
             _ => {
                 return Err(StoreError::Refused(format!(
                     "a migration has the unknown placeholder {{{placeholder}}}"
@@ -201,6 +214,9 @@ fn render(template: &str, dialect: Dialect) -> Result<String, StoreError> {
             }
         }
         rest = after;
+        if skip_unless.is_some_and(|only| only != dialect) {
+            rest = rest.split_once("{end}").map_or("", |(_, after)| after);
+        }
     }
     sql.push_str(rest);
     Ok(sql)
@@ -221,6 +237,12 @@ mod tests {
             render(template, Dialect::Postgres).unwrap(),
             "a NUMERIC(39, 0) CHECK (a >= 0), h BYTEA DEFAULT '\\x00ff'::bytea)",
         );
+        let template = "a; {sqlite}b {int};{end} {postgres}c;{end} d;";
+        assert_eq!(
+            render(template, Dialect::Sqlite).unwrap(),
+            "a; b INTEGER;  d;"
+        );
+        assert_eq!(render(template, Dialect::Postgres).unwrap(), "a;  c; d;");
         assert!(render("{blob}", Dialect::Sqlite).is_err());
         assert!(render("{int", Dialect::Sqlite).is_err());
     }

@@ -178,10 +178,14 @@ fn sqlite_readers(path: &Path, readers_max: usize) -> Result<reader::Pool, Store
 }
 
 impl Driver for Connection {
-    async fn begin(&mut self, lane: i64) -> Result<ChainHead, StoreError> {
+    async fn begin(
+        &mut self,
+        lane: i64,
+        fetches: &[Fetch],
+    ) -> Result<(ChainHead, Vec<Vec<Row>>), StoreError> {
         match &mut self.0 {
-            Session::Sqlite(session) => session.begin(lane).await,
-            Session::Postgres(session) => session.begin(lane).await,
+            Session::Sqlite(session) => session.begin(lane, fetches).await,
+            Session::Postgres(session) => session.begin(lane, fetches).await,
         }
     }
 

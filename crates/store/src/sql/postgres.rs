@@ -4,16 +4,19 @@
 //! Statements of one phase are pipelined: sent together, answered together, and
 //! every answer is checked.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::{
     ClientWrapper, Connect, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod,
     Runtime,
 };
-use futures_util::future::{BoxFuture, join, join_all};
-use futures_util::stream::poll_fn;
+use futures_util::future::{BoxFuture, MaybeDone, join, join_all, maybe_done};
+use futures_util::stream;
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::TargetSessionAttrs;
@@ -54,12 +57,15 @@ const ROWS_PER_INSERT: usize = 20_000;
 /// open by a process that hangs holds the head of the chain, so it ends well
 /// before others that wait for the head give up. All that the session looks up
 /// has an index, but a plan that is made while a table is small and kept while
-/// it grows might scan or hash the whole of it: such plans are out.
+/// it grows might scan or hash the whole of it: such plans are out, and with them any reason to
+/// plan a statement more than once.
 const WRITER_SETTINGS: &str = "
     SELECT set_config('synchronous_commit', 'on', false)
         WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write');
     SELECT set_config(name, 'off', false) FROM pg_settings
-        WHERE name IN ('enable_seqscan', 'enable_hashjoin', 'enable_mergejoin');
+        WHERE name IN ('enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit');
+    SELECT set_config(name, 'force_generic_plan', false) FROM pg_settings
+        WHERE name = 'plan_cache_mode';
     SET idle_in_transaction_session_timeout = '10s'";
 
 const READER_SETTINGS: &str = "
@@ -140,34 +146,105 @@ impl Session {
             .ok_or_else(|| StoreError::other("no transaction is open"))
     }
 
-    async fn try_start(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
+    async fn try_start(
+        &mut self,
+        sql: &str,
+        params: &[Value],
+        fetches: &[Fetch],
+    ) -> Result<(Vec<Row>, Vec<Vec<Row>>), StoreError> {
         self.connected().await?;
         self.in_transaction = true;
         self.warned.store(false, Ordering::SeqCst);
         let client = self.current()?;
         let statement = client.prepare_cached(sql).await.map_err(classify)?;
-        let (begun, rows) = join(
-            client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED"),
-            query(client, &statement, params),
+        let loads = prepare_loads(client, fetches).await?;
+        // Each statement sees what was committed before it began, so that what is loaded is what
+        // the lock on the head has waited for.
+        let ((begun, first), loaded) = join(
+            join(
+                client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED"),
+                query(client, &statement, params),
+            ),
+            run_loads(client, &loads),
         )
         .await;
         begun.map_err(classify)?;
-        rows.map_err(classify)
+        Ok((first.map_err(classify)?, loaded?))
     }
+
+    /// What the answer to COMMIT says of the transaction, which is over.
+    async fn verdict(&mut self, answer: Result<(), Error>) -> Result<(), CommitError> {
+        let Err(error) = answer else {
+            self.in_transaction = false;
+            if !self.warned.load(Ordering::SeqCst) {
+                return Ok(());
+            }
+            // Not what was agreed: somebody has ended the wait for the standby, and what is
+            // committed here may be lost with this server; or no transaction was open.
+            driver::Session::disconnect(self).await;
+            let warned = "the server warned of something and then answered as if it had committed";
+            return Err(CommitError::Unknown(StoreError::unavailable(warned)));
+        };
+        // An ordinary error ends the transaction for certain. A session that
+        // ends, or says nothing, may have committed before it did.
+        let definite =
+            !is_lost(&error) && error.code() != Some(&SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN);
+        let error = classify(error);
+        if definite {
+            driver::Session::abandon(self).await;
+            Err(CommitError::rolled_back(error))
+        } else {
+            driver::Session::disconnect(self).await;
+            Err(CommitError::Unknown(error))
+        }
+    }
+}
+
+/// The statements of loads with the arrays of their keys.
+type Loads<'fetch> = Vec<(Statement, Vec<Vec<&'fetch Value>>)>;
+
+async fn prepare_loads<'fetch>(
+    client: &ClientWrapper,
+    fetches: &'fetch [Fetch],
+) -> Result<Loads<'fetch>, StoreError> {
+    let mut loads = Vec::with_capacity(fetches.len());
+    for fetch in fetches {
+        let statement = client
+            .prepare_cached(&select_sql(fetch)?)
+            .await
+            .map_err(classify)?;
+        let keys = fetch.distinct_keys();
+        let keys = keys.iter().map(|key| key.as_slice());
+        loads.push((statement, transposed(fetch.by.len(), keys)?));
+    }
+    Ok(loads)
+}
+
+async fn run_loads(client: &Client, loads: &Loads<'_>) -> Result<Vec<Vec<Row>>, StoreError> {
+    let loads = loads
+        .iter()
+        .map(|(statement, keys)| query(client, statement, keys));
+    let answers = join_all(loads).await.into_iter();
+    answers.map(|answer| answer.map_err(classify)).collect()
 }
 
 impl driver::Session for Session {
     const DIALECT: Dialect = Dialect::Postgres;
 
-    async fn start(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
+    async fn start(
+        &mut self,
+        sql: &str,
+        params: &[Value],
+        fetches: &[Fetch],
+    ) -> Result<(Vec<Row>, Vec<Vec<Row>>), StoreError> {
         self.abandon().await;
         let reused = self.client.is_some();
-        let mut rows = self.try_start(sql, params).await;
+        let mut rows = self.try_start(sql, params, fetches).await;
         if rows.is_err() {
             self.abandon().await;
             // The connection was lost while it was idle and nobody had noticed.
             if reused && self.client.is_none() {
-                rows = self.try_start(sql, params).await;
+                rows = self.try_start(sql, params, fetches).await;
                 if rows.is_err() {
                     self.abandon().await;
                 }
@@ -195,67 +272,60 @@ impl driver::Session for Session {
 
     async fn load(&mut self, fetches: &[Fetch]) -> Result<Vec<Vec<Row>>, StoreError> {
         let client = self.current()?;
-        let mut calls = Vec::with_capacity(fetches.len());
-        for fetch in fetches {
-            let statement = client
-                .prepare_cached(&select_sql(fetch)?)
-                .await
-                .map_err(classify)?;
-            let keys = fetch.distinct_keys();
-            calls.push((
-                statement,
-                transposed(fetch.by.len(), keys.iter().map(|key| key.as_slice()))?,
-            ));
-        }
-        let answers = join_all(
-            calls
-                .iter()
-                .map(|(statement, columns)| query(client, statement, columns)),
-        )
-        .await;
-        answers
-            .into_iter()
-            .map(|answer| answer.map_err(classify))
-            .collect()
+        let loads = prepare_loads(client, fetches).await?;
+        run_loads(client, &loads).await
     }
 
-    async fn save(
+    async fn save_and_finish(
         &mut self,
         writes: &[Write],
         head_sql: &str,
         head_params: &[Value],
-    ) -> Result<(), StoreError> {
-        let client = self.current()?;
-        let mut calls = Vec::with_capacity(writes.len());
-        for write in writes {
-            let statement = client
-                .prepare_cached(&insert_sql(write))
-                .await
-                .map_err(classify)?;
-            for rows in write.rows.chunks(ROWS_PER_INSERT) {
-                let columns =
-                    transposed(write.table.columns.len(), rows.iter().map(Vec::as_slice))?;
-                calls.push((statement.clone(), columns));
+    ) -> Result<Duration, CommitError> {
+        let sent = match self.current() {
+            Ok(client) => send_all(client, writes, head_sql, head_params).await,
+            Err(error) => Err(error),
+        };
+        let sent = match sent {
+            Ok(sent) => sent,
+            Err(error) => {
+                self.abandon().await;
+                return Err(CommitError::rolled_back(error));
             }
-        }
-        let head = client.prepare_cached(head_sql).await.map_err(classify)?;
-        let (answers, changed) = join(
-            join_all(
-                calls
-                    .iter()
-                    .map(|(statement, columns)| client.execute_raw(statement, columns)),
-            ),
-            client.execute_raw(&head, head_params),
-        )
-        .await;
-        for answer in answers {
-            answer.map_err(classify)?;
-        }
-        match changed.map_err(classify)? {
-            1 => Ok(()),
-            changed => Err(StoreError::Corrupt(format!(
-                "the chain has {changed} heads of one lane"
-            ))),
+        };
+        match (sent.failed, sent.commit) {
+            (None, Some(answer)) => {
+                self.verdict(answer).await?;
+                match sent.heads {
+                    1 => Ok(sent.took),
+                    // It was locked, so that there was one; or nothing of this is true.
+                    heads => Err(CommitError::Unknown(StoreError::Corrupt(format!(
+                        "the chain has {heads} heads of one lane"
+                    )))),
+                }
+            }
+            // A write that was refused has turned the COMMIT behind it into a rollback.
+            (Some(error), commit) if !is_lost(&error) => {
+                let ended = commit.is_some_and(|answer| answer.is_ok());
+                match ended {
+                    true => self.in_transaction = false,
+                    false => self.abandon().await,
+                }
+                Err(CommitError::rolled_back(classify(error)))
+            }
+            (Some(error), None) => {
+                self.disconnect().await;
+                Err(CommitError::rolled_back(classify(error)))
+            }
+            (Some(error), Some(_)) => {
+                self.disconnect().await;
+                Err(CommitError::Unknown(classify(error)))
+            }
+            (None, None) => {
+                self.disconnect().await;
+                let missing = "a transaction was neither refused nor committed";
+                Err(CommitError::rolled_back(StoreError::other(missing)))
+            }
         }
     }
 
@@ -272,29 +342,7 @@ impl driver::Session for Session {
             Ok(client) => client.batch_execute("COMMIT").await,
             Err(error) => return Err(CommitError::RolledBack(error)),
         };
-        let Err(error) = answer else {
-            self.in_transaction = false;
-            if !self.warned.load(Ordering::SeqCst) {
-                return Ok(());
-            }
-            // Not what was agreed: somebody has ended the wait for the standby, and what is
-            // committed here may be lost with this server; or no transaction was open.
-            self.disconnect().await;
-            let warned = "the server warned of something and then answered as if it had committed";
-            return Err(CommitError::Unknown(StoreError::unavailable(warned)));
-        };
-        // An ordinary error ends the transaction for certain. A session that
-        // ends, or says nothing, may have committed before it did.
-        let definite =
-            !is_lost(&error) && error.code() != Some(&SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN);
-        let error = classify(error);
-        if definite {
-            self.abandon().await;
-            Err(CommitError::rolled_back(error))
-        } else {
-            self.disconnect().await;
-            Err(CommitError::Unknown(error))
-        }
+        self.verdict(answer).await
     }
 
     async fn abandon(&mut self) {
@@ -311,6 +359,101 @@ impl driver::Session for Session {
         self.client = None;
         self.in_transaction = false;
     }
+}
+
+/// What became of writes and of the COMMIT that was sent behind them.
+struct Sent {
+    /// The first error of a write.
+    failed: Option<Error>,
+    /// How many heads were moved.
+    heads: u64,
+    /// The answer to COMMIT, if it was sent.
+    commit: Option<Result<(), Error>>,
+    /// How long the COMMIT took once everything before it had answered.
+    took: Duration,
+}
+
+/// Sends all writes, the statement that moves the head, and COMMIT, one behind the other, and
+/// takes the answers. COMMIT is sent only once everything before it is on its way: a write that
+/// could not even be put into bytes would be missing from what it commits. What the server
+/// refuses turns the COMMIT behind it into a rollback that answers OK, so that only all answers
+/// together say what happened.
+async fn send_all(
+    client: &ClientWrapper,
+    writes: &[Write],
+    head_sql: &str,
+    head_params: &[Value],
+) -> Result<Sent, StoreError> {
+    let mut calls = Vec::with_capacity(writes.len());
+    for write in writes {
+        let statement = client
+            .prepare_cached(&insert_sql(write))
+            .await
+            .map_err(classify)?;
+        for rows in write.rows.chunks(ROWS_PER_INSERT) {
+            let columns = transposed(write.table.columns.len(), rows.iter().map(Vec::as_slice))?;
+            calls.push((statement.clone(), columns));
+        }
+    }
+    let head = client.prepare_cached(head_sql).await.map_err(classify)?;
+    let mut pending: Vec<BoxFuture<'_, Result<u64, Error>>> = Vec::with_capacity(calls.len() + 1);
+    for (statement, columns) in &calls {
+        pending.push(Box::pin(client.execute_raw(statement, columns)));
+    }
+    pending.push(Box::pin(client.execute_raw(&head, head_params)));
+    let mut pending: Vec<_> = pending.into_iter().map(maybe_done).collect();
+    let mut commit: Option<BoxFuture<'_, Result<(), Error>>> = None;
+    let mut committed = None;
+    let mut written_at = None;
+    poll_fn(|context| {
+        let mut all_done = true;
+        for write in &mut pending {
+            all_done &= Pin::new(write).poll(context).is_ready();
+        }
+        if all_done {
+            written_at.get_or_insert_with(Instant::now);
+        }
+        let has_failed = |write: &MaybeDone<_>| matches!(write, MaybeDone::Done(Err(_)));
+        if commit.is_none() && pending.iter().any(has_failed) {
+            return if all_done {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            };
+        }
+        let commit = commit.get_or_insert_with(|| Box::pin(client.batch_execute("COMMIT")));
+        if committed.is_none()
+            && let Poll::Ready(answer) = commit.as_mut().poll(context)
+        {
+            committed = Some(answer);
+        }
+        match all_done && committed.is_some() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await;
+    let took = written_at.map_or(Duration::ZERO, |at| at.elapsed());
+    let mut failed = None;
+    let mut heads = 0;
+    for write in pending {
+        match write {
+            // The last of them is that of the head.
+            MaybeDone::Done(Ok(changed)) => heads = changed,
+            MaybeDone::Done(Err(error)) => {
+                failed.get_or_insert(error);
+            }
+            MaybeDone::Future(_) | MaybeDone::Gone => {
+                return Err(StoreError::other("a write has no answer"));
+            }
+        }
+    }
+    Ok(Sent {
+        failed,
+        heads,
+        commit: committed,
+        took,
+    })
 }
 
 /// `SELECT … = ANY($1)`, or a join with all arrays of the keys' columns.
@@ -548,7 +691,7 @@ async fn connect(
     let (client, mut connection) = config.connect(NoTls).await?;
     let warned = Arc::clone(warned);
     let task = tokio::spawn(async move {
-        let mut messages = poll_fn(move |context| connection.poll_message(context));
+        let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
         while let Some(message) = messages.next().await {
             match message {
                 Ok(AsyncMessage::Notice(notice)) => {

@@ -11,7 +11,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags, Statement, ffi, params_from_iter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -30,8 +30,18 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Prepared statements kept per connection: more than there are in the program.
 const STATEMENTS_MAX: usize = 256;
 
+/// The memory that the write connection keeps pages in, in KiB. After most commits SQLite goes
+/// through all of them once, so that more is not better.
+const CACHE_KIB: u32 = 16 * 1024;
+
+mod checkpoints;
+
+use checkpoints::Checkpoints;
+
 /// The write connection.
 pub(super) struct Session {
+    /// None in memory, where there is no log.
+    checkpoints: Option<Checkpoints>,
     connection: Connection,
     has_committed: bool,
     /// Held for as long as the connection is open; nobody else reaches a database in memory.
@@ -45,14 +55,17 @@ impl Session {
             require(path)?;
         }
         let lock = lock(path)?;
-        let connection = connect(
+        let mut connection = connect(
             path,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
         )?;
         connection
-            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+            .execute_batch(&format!(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -{CACHE_KIB};"
+            ))
             .map_err(classify)?;
         Ok(Self {
+            checkpoints: Some(Checkpoints::start(&mut connection, path)?),
             connection,
             has_committed: false,
             _lock: Some(lock),
@@ -62,6 +75,7 @@ impl Session {
     /// Opens a database in memory, a new one if none has this name.
     pub(super) fn in_memory(name: &str) -> Result<Self, StoreError> {
         Ok(Self {
+            checkpoints: None,
             connection: connect_in_memory(name)?,
             has_committed: false,
             _lock: None,
@@ -83,7 +97,7 @@ impl Session {
         }
     }
 
-    fn load(&self, fetch: &Fetch) -> Result<Vec<Row>, Error> {
+    fn fetch(&self, fetch: &Fetch) -> Result<Vec<Row>, Error> {
         let conditions: Vec<_> = fetch
             .by
             .iter()
@@ -118,12 +132,24 @@ impl Session {
 impl driver::Session for Session {
     const DIALECT: Dialect = Dialect::Sqlite;
 
-    async fn start(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
+    async fn start(
+        &mut self,
+        sql: &str,
+        params: &[Value],
+        fetches: &[Fetch],
+    ) -> Result<(Vec<Row>, Vec<Vec<Row>>), StoreError> {
         self.rollback();
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.between_batches(&self.connection);
+        }
         self.connection
             .execute_batch("BEGIN IMMEDIATE")
             .map_err(classify)?;
-        let rows = query(&self.connection, sql, params);
+        let first = query(&self.connection, sql, params);
+        let rows = match first {
+            Ok(first) => self.load(fetches).await.map(|rows| (first, rows)),
+            Err(error) => Err(error),
+        };
         if rows.is_err() {
             self.rollback();
         }
@@ -142,18 +168,27 @@ impl driver::Session for Session {
         self.in_transaction()?;
         fetches
             .iter()
-            .map(|fetch| Self::load(self, fetch).map_err(classify))
+            .map(|fetch| self.fetch(fetch).map_err(classify))
             .collect()
     }
 
-    async fn save(
+    async fn save_and_finish(
         &mut self,
         writes: &[Write],
         head_sql: &str,
         head_params: &[Value],
-    ) -> Result<(), StoreError> {
-        self.in_transaction()?;
-        Self::save(self, writes, head_sql, head_params).map_err(classify)
+    ) -> Result<Duration, CommitError> {
+        let saved = self.in_transaction().and_then(|()| {
+            let saved = self.save(writes, head_sql, head_params);
+            saved.map_err(classify)
+        });
+        if let Err(error) = saved {
+            self.rollback();
+            return Err(CommitError::rolled_back(error));
+        }
+        let begun = Instant::now();
+        self.finish().await?;
+        Ok(begun.elapsed())
     }
 
     fn has_committed(&self) -> bool {

@@ -155,10 +155,17 @@ fn link(head: &ChainHead, batch: Uuid) -> (ChainHead, Write) {
     )
 }
 
+/// Begins a transaction that loads nothing yet.
+async fn begin(connection: &mut Connection) -> Result<ChainHead, StoreError> {
+    let (head, rows) = connection.begin(0, &[]).await?;
+    assert!(rows.is_empty());
+    Ok(head)
+}
+
 /// One transaction with these writes, linked to the chain.
 async fn commit(connection: &mut Connection, mut writes: Vec<Write>) -> Result<Uuid, CommitError> {
     let batch = Uuid::new_v4();
-    let head = connection.begin(0).await.unwrap();
+    let head = begin(connection).await.unwrap();
     let (next, record) = link(&head, batch);
     writes.push(record);
     connection.commit(&writes, &next).await.map(|_| batch)
@@ -247,7 +254,7 @@ async fn every_kind_survives_the_round_trip(database: TestDatabase) {
     .await
     .unwrap();
 
-    connection.begin(0).await.unwrap();
+    begin(&mut connection).await.unwrap();
     let mut fetched = connection
         .fetch(&[fetch(&["owner"], vec![vec![owner(1).into()]])])
         .await
@@ -303,7 +310,7 @@ async fn fetches_find_by_one_and_by_several_columns(database: TestDatabase) {
         .await
         .unwrap();
 
-    connection.begin(0).await.unwrap();
+    begin(&mut connection).await.unwrap();
     let pair = |owner: Uuid, number: i64| vec![owner.into(), number.into()];
     let mut found = connection
         .fetch(&[
@@ -372,7 +379,7 @@ async fn a_taken_key_is_a_conflict(database: TestDatabase) {
         );
         assert_eq!(count(&reader, "specimens").await, 1);
     }
-    assert_eq!(connection.begin(0).await.unwrap().sequence, 1);
+    assert_eq!(begin(&mut connection).await.unwrap().sequence, 1);
 }
 
 async fn upsert_replaces_the_row(database: TestDatabase) {
@@ -433,12 +440,12 @@ async fn a_negative_amount_breaks_its_check(database: TestDatabase) {
 
 async fn rollback_leaves_nothing(database: TestDatabase) {
     let (mut connection, reader) = open_specimens(&database).await;
-    connection.begin(0).await.unwrap();
+    begin(&mut connection).await.unwrap();
     connection.rollback().await;
     connection.rollback().await;
     // A transaction that was left open is no obstacle.
-    connection.begin(0).await.unwrap();
-    connection.begin(0).await.unwrap();
+    begin(&mut connection).await.unwrap();
+    begin(&mut connection).await.unwrap();
     connection.rollback().await;
 
     // The last of several writes fails: the first are gone.
@@ -466,7 +473,7 @@ async fn rollback_leaves_nothing(database: TestDatabase) {
 
 async fn nothing_runs_outside_of_a_transaction(database: TestDatabase) {
     let (mut connection, reader) = open_specimens(&database).await;
-    let head = connection.begin(0).await.unwrap();
+    let head = begin(&mut connection).await.unwrap();
     connection.rollback().await;
     assert!(connection.fetch(&[]).await.is_err());
     let writes = [write(WriteMode::Insert, vec![specimen(owner(1), 1, 1)])];
@@ -474,14 +481,14 @@ async fn nothing_runs_outside_of_a_transaction(database: TestDatabase) {
     assert!(matches!(error, CommitError::RolledBack(_)), "{error:?}");
     assert_eq!(count(&reader, "specimens").await, 0);
     assert!(matches!(
-        connection.begin(1).await,
+        connection.begin(1, &[]).await,
         Err(StoreError::Corrupt(_))
     ));
 }
 
 async fn the_head_and_the_chain_move_together(database: TestDatabase) {
     let (mut connection, reader) = open_specimens(&database).await;
-    let head = connection.begin(0).await.unwrap();
+    let head = begin(&mut connection).await.unwrap();
     assert_eq!(
         head,
         ChainHead {
@@ -495,7 +502,7 @@ async fn the_head_and_the_chain_move_together(database: TestDatabase) {
     let batch = Uuid::new_v4();
     let (next, record) = link(&head, batch);
     connection.commit(&[record], &next).await.unwrap();
-    assert_eq!(connection.begin(0).await.unwrap(), next);
+    assert_eq!(begin(&mut connection).await.unwrap(), next);
     connection.rollback().await;
 
     let rows = reader
@@ -525,7 +532,7 @@ async fn large_writes_are_complete(database: TestDatabase) {
         .await
         .unwrap();
     assert_eq!(count(&reader, "specimens").await, 20_001);
-    connection.begin(0).await.unwrap();
+    begin(&mut connection).await.unwrap();
     let found = connection
         .fetch(&[fetch(&["owner", "number"], keys)])
         .await
@@ -627,7 +634,7 @@ async fn committed_tells_what_is_in_the_chain(database: TestDatabase) {
     assert!(connection.committed(batch, 0).await.unwrap());
     assert!(!connection.committed(Uuid::new_v4(), 0).await.unwrap());
     // A transaction that was left open, as after a commit that is unknown.
-    connection.begin(0).await.unwrap();
+    begin(&mut connection).await.unwrap();
     assert!(connection.committed(batch, 0).await.unwrap());
     let rows = reader
         .query("SELECT probes, sequence FROM chain_heads", vec![])

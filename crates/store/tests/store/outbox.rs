@@ -48,9 +48,10 @@ async fn due(network: &Network, now: i64, at_most: u32) -> Vec<Uuid> {
         if let Some(first) = messages.first() {
             assert_eq!(first.due_at, next_due);
         }
-        due.extend(messages.into_iter().map(|message| message.subject));
+        due.extend(messages);
     }
-    due
+    due.sort_by_key(|message| (message.due_at, message.subject));
+    due.into_iter().map(|message| message.subject).collect()
 }
 
 async fn next_due(network: &Network) -> Option<i64> {

@@ -43,6 +43,16 @@ impl Patient {
             Err(StoreError::unavailable(elapsed))
         })
     }
+
+    fn heard_of_commit<T>(
+        &mut self,
+        answer: Result<Result<T, CommitError>, Elapsed>,
+    ) -> Result<T, CommitError> {
+        answer.unwrap_or_else(|elapsed| {
+            self.session.give_up();
+            Err(CommitError::Unknown(StoreError::unavailable(elapsed)))
+        })
+    }
 }
 
 /// One step of the session, within the limit.
@@ -53,8 +63,13 @@ async fn within<T>(limit: Duration, step: impl Future<Output = T> + Send) -> Res
 impl driver::Session for Patient {
     const DIALECT: Dialect = Session::DIALECT;
 
-    async fn start(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
-        let answer = within(self.limit, self.session.start(sql, params)).await;
+    async fn start(
+        &mut self,
+        sql: &str,
+        params: &[Value],
+        fetches: &[Fetch],
+    ) -> Result<(Vec<Row>, Vec<Vec<Row>>), StoreError> {
+        let answer = within(self.limit, self.session.start(sql, params, fetches)).await;
         self.heard(answer)
     }
 
@@ -73,14 +88,15 @@ impl driver::Session for Patient {
         self.heard(answer)
     }
 
-    async fn save(
+    async fn save_and_finish(
         &mut self,
         writes: &[Write],
         head_sql: &str,
         head_params: &[Value],
-    ) -> Result<(), StoreError> {
-        let answer = within(self.limit, self.session.save(writes, head_sql, head_params)).await;
-        self.heard(answer)
+    ) -> Result<Duration, CommitError> {
+        let saving = self.session.save_and_finish(writes, head_sql, head_params);
+        let answer = within(self.limit, saving).await;
+        self.heard_of_commit(answer)
     }
 
     fn has_committed(&self) -> bool {
@@ -92,13 +108,8 @@ impl driver::Session for Patient {
     }
 
     async fn finish(&mut self) -> Result<(), CommitError> {
-        match within(self.limit, self.session.finish()).await {
-            Ok(answer) => answer,
-            Err(elapsed) => {
-                self.session.give_up();
-                Err(CommitError::Unknown(StoreError::unavailable(elapsed)))
-            }
-        }
+        let answer = within(self.limit, self.session.finish()).await;
+        self.heard_of_commit(answer)
     }
 
     async fn abandon(&mut self) {

@@ -77,7 +77,7 @@ async fn batches_of_two_connections_are_serial() {
         worker.await.unwrap();
     }
     let (mut connection, _) = open_specimens(&database).await;
-    assert_eq!(connection.begin(0).await.unwrap().sequence, 100);
+    assert_eq!(begin(&mut connection).await.unwrap().sequence, 100);
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn a_cut_connection_is_replaced() {
     commit(&mut connection, vec![]).await.unwrap();
 
     // In a transaction: it is lost for certain.
-    connection.begin(0).await.unwrap();
+    begin(&mut connection).await.unwrap();
     testkit::postgres::cut_connections(&database).await;
     let error = connection
         .fetch(&[fetch(&["owner"], vec![])])
@@ -142,7 +142,7 @@ async fn a_cut_connection_is_replaced() {
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
     connection.rollback().await;
 
-    let head = connection.begin(0).await.unwrap();
+    let head = begin(&mut connection).await.unwrap();
     testkit::postgres::cut_connections(&database).await;
     let (next, record) = link(&head, Uuid::new_v4());
     let error = connection.commit(&[record], &next).await.unwrap_err();
@@ -154,7 +154,7 @@ async fn a_cut_connection_is_replaced() {
         "{error:?}"
     );
 
-    assert_eq!(connection.begin(0).await.unwrap().sequence, 1);
+    assert_eq!(begin(&mut connection).await.unwrap().sequence, 1);
     connection.rollback().await;
     assert_eq!(count(&reader, "chain").await, 1);
 }
@@ -167,7 +167,7 @@ async fn a_commit_whose_answer_is_lost_is_found() {
     let (mut connection, _) = open_with(&location, Opening::default(), &migrations())
         .await
         .unwrap();
-    let head = connection.begin(0).await.unwrap();
+    let head = begin(&mut connection).await.unwrap();
     let batch = Uuid::new_v4();
     let (next, record) = link(&head, batch);
     proxy.lose_next_commit();
@@ -177,7 +177,7 @@ async fn a_commit_whose_answer_is_lost_is_found() {
         "{error:?}"
     );
     assert!(connection.committed(batch, 0).await.unwrap());
-    assert_eq!(connection.begin(0).await.unwrap(), next);
+    assert_eq!(begin(&mut connection).await.unwrap(), next);
 }
 
 #[tokio::test]
@@ -196,7 +196,7 @@ async fn a_session_that_dies_at_commit_is_not_found() {
     let (mut connection, reader) = open_with(&location(&database), Opening::default(), &migrations)
         .await
         .unwrap();
-    let head = connection.begin(0).await.unwrap();
+    let head = begin(&mut connection).await.unwrap();
     let batch = Uuid::new_v4();
     let (next, record) = link(&head, batch);
     let names = Write {
