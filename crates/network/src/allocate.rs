@@ -132,6 +132,7 @@ impl Network {
         let AllocationState::Reserved { retriable, .. } = record.state else {
             return Ok(record);
         };
+        let _aside = self.step_aside();
         match (record.answering, placed.fresh) {
             (Answering::Asynchronous, _) => {
                 self.tell_news(record.partner_id);
@@ -189,26 +190,17 @@ impl Network {
         Ok(())
     }
 
-    /// Between whom allocations over a connection of the caller move.
+    /// Between whom allocations over a connection of the caller move. It never changes.
     async fn own_route(&self, caller: &Caller, id: Uuid) -> Result<Route, Failure> {
-        let route = self.route(ConnectionId(id)).await?;
-        match route.client_enterprise_id == caller.enterprise.id {
-            true => Ok(Route::clone(&route)),
-            false => Err(Failure::not_found("connection")),
-        }
-    }
-
-    /// Between whom allocations over a connection move. It never changes.
-    async fn route(&self, id: ConnectionId) -> Result<Arc<Route>, Failure> {
         let known = &self.shared.known.routes;
-        if let Some(route) = known.recall(&id, BELIEVED_FOR) {
-            return Ok(route);
+        let own = |route: &Arc<Route>| route.client_enterprise_id == caller.enterprise.id;
+        if let Some(route) = known.recall(&ConnectionId(id), BELIEVED_FOR).filter(own) {
+            return Ok(Route::clone(&route));
         }
-        let connection = self.store().connection(id).await?;
-        let connection = connection.ok_or_else(|| Failure::not_found("connection"))?;
+        let connection = self.own_connection(caller, id).await?;
         let partner = self.store().partner(connection.partner_id).await?;
         let partner = partner.ok_or_else(|| Failure::not_found("partner"))?;
-        let route = Arc::new(Route {
+        let route = Route {
             connection_id: connection.id,
             client_id: connection.client_id,
             client_enterprise_id: connection.client_enterprise_id,
@@ -217,8 +209,8 @@ impl Network {
             partner_id: connection.partner_id,
             partner_enterprise_id: connection.partner_enterprise_id,
             institution_identifier: partner.institution_identifier,
-        });
-        known.remember(id, Arc::clone(&route));
+        };
+        known.remember(connection.id, Arc::new(route.clone()));
         Ok(route)
     }
 

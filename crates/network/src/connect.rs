@@ -113,6 +113,7 @@ impl Network {
     /// What a request does once its connection is there.
     async fn follow_opening(&self, opened: Opened) -> Result<Connection, Failure> {
         let mut connection = opened.connection;
+        let _aside = self.step_aside();
         if opened.fresh {
             connection = self.ask_for_connection(connection).await?;
         } else if matches!(connection.state, ConnectionState::Created { .. }) {

@@ -8,6 +8,7 @@
 //! Every use-case runs in a task of its own: a client that hangs up, or a time limit that
 //! strikes, never abandons it after its first commit. Closing waits for these tasks.
 
+mod admission;
 mod allocate;
 mod authority;
 mod connect;
@@ -39,6 +40,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 use uuid::Uuid;
 
+pub use admission::Place;
 pub use allocate::{AllocationRequest, PartnerAnswerRequest};
 pub use authority::{Authentic, Caller, Presented};
 pub use connect::ConnectionRequest;
@@ -67,6 +69,9 @@ pub struct Settings {
     pub look_around: Duration,
     /// How many messages are worked on at the same time.
     pub calls_at_once: usize,
+    /// How many requests are worked on at the same time; those that wait for a partner do not
+    /// count.
+    pub requests_at_once: usize,
 }
 
 impl Default for Settings {
@@ -76,6 +81,7 @@ impl Default for Settings {
             patience: Duration::from_secs(20),
             look_around: Duration::from_secs(1),
             calls_at_once: 64,
+            requests_at_once: 1_024,
         }
     }
 }
@@ -117,6 +123,7 @@ struct Shared {
     /// How many calls of the worker each partner has at the moment.
     calls_by_partner: Mutex<HashMap<PartnerId, usize>>,
     metrics: watch::Metrics,
+    places: admission::Places,
 }
 
 impl std::fmt::Debug for Network {
@@ -135,6 +142,7 @@ impl Network {
         settings: Settings,
     ) -> Network {
         let calls = Arc::new(Semaphore::new(settings.calls_at_once));
+        let places = admission::Places::new(settings.requests_at_once);
         let network = Network {
             shared: Arc::new(Shared {
                 store,
@@ -145,6 +153,7 @@ impl Network {
                 tasks: TaskTracker::new(),
                 closing: CancellationToken::new(),
                 news: Notify::new(),
+                places,
                 calls,
                 calls_by_partner: Mutex::default(),
                 metrics: watch::Metrics::default(),

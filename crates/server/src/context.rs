@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use network::Place;
 use uuid::Uuid;
 use wire::request_hmac::AuthVersion;
 use zeroize::Zeroizing;
@@ -21,6 +22,8 @@ pub(crate) struct RequestContext {
     pub(crate) answer_hmac: OnceLock<AnswerHmac>,
     /// Who asks, for the log.
     pub(crate) token_id: OnceLock<Uuid>,
+    /// Its place among the requests that are worked on, until it is answered.
+    pub(crate) place: OnceLock<Place>,
 }
 
 /// What signs the answer to a request that came with an HMAC.
@@ -40,6 +43,7 @@ impl RequestContext {
             id: id.unwrap_or_else(|| Uuid::new_v4().to_string()),
             answer_hmac: OnceLock::new(),
             token_id: OnceLock::new(),
+            place: OnceLock::new(),
         })
     }
 

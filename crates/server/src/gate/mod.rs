@@ -5,6 +5,7 @@
 //! |---|---|
 //! | size | 413 |
 //! | bearer token | 401 |
+//! | a place among the requests that are worked on | 503 |
 //! | request HMAC, where one is asked for or given | 401 |
 //! | path, `enterprise-id` header against it | 400 |
 //! | membership; an unknown enterprise looks the same | 401 |
@@ -262,6 +263,8 @@ async fn admit(
         .extensions
         .get::<OriginalUri>()
         .map_or(&parts.uri, |original| &original.0);
+    // From here on it is work; a stranger, or one who sends slowly, has taken no place.
+    let _ = crate::context::current().place.set(network.take_place()?);
     credentials::check_hmac(&authentic, parts, uri, &body)?;
     let token = authentic.principal.token.id;
     let _ = crate::context::current().token_id.set(token.0);

@@ -16,6 +16,7 @@ mod monitoring;
 mod movements;
 mod onboarding;
 mod operating;
+mod overload;
 mod partner_faults;
 mod repeats;
 mod settlement_views;

@@ -1,0 +1,89 @@
+//! More requests than can be worked on: some are told to come again, at once and in our own form,
+//! and a partner that does not answer takes no place from anybody.
+
+use std::time::Duration;
+
+use reqwest::Method;
+
+use crate::{
+    fixture::{CLIENT, Options, World, hear, on_each_database, request},
+    movements::{Kind, appears, delay, eventually, idle, prepare, send, status, stocked, text},
+};
+
+/// Enough for setting up the world.
+const AT_ONCE: usize = 4;
+
+/// How long the partner takes.
+const SLOW: Duration = Duration::from_secs(2);
+
+fn narrow() -> Options {
+    let mut options = idle();
+    options.network.requests_at_once = AT_ONCE;
+    options
+}
+
+fn all_places(world: &World) -> Option<Vec<network::Place>> {
+    (0..AT_ONCE)
+        .map(|_| world.network.take_place().ok())
+        .collect()
+}
+
+async fn balances(world: &World) -> crate::fixture::Heard {
+    let path = format!("/api/network/v1/enterprises/{CLIENT}/clients/balances");
+    hear(
+        world
+            .ask(Method::GET, &path)
+            .bearer_auth(&world.client_token),
+    )
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_finds_no_place_is_told_to_come_again() {
+    on_each_database(narrow(), async |world| {
+        let places = all_places(world).expect("all places");
+        let (status, headers, body) = balances(world).await;
+        assert_eq!(
+            (status, body["name"].as_str()),
+            (503, Some("busy")),
+            "{body}"
+        );
+        assert_eq!(headers["retry-after"], "1");
+        assert_eq!(
+            body["requestId"],
+            headers["request-id"].to_str().expect("text")
+        );
+
+        // A stranger learns nothing about it.
+        let path = format!("/api/network/v1/enterprises/{CLIENT}/clients/balances");
+        let stranger = world.ask(Method::GET, &path).bearer_auth("nobody");
+        assert_eq!(hear(stranger).await.0, 401);
+
+        drop(places);
+        assert_eq!(balances(world).await.0, 200);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_for_a_partner_takes_no_place() {
+    on_each_database(narrow(), async |world| {
+        let (connection, _) = stocked(world, Kind::Allocation).await;
+        delay(world, Kind::Allocation.calls().reserve, SLOW).await;
+        let new = request("ofcbtc", 5, "slow");
+        let slow = prepare(world, Kind::Allocation, connection, new);
+        let asked = async {
+            let id = text(&appears(world, "slow").await["id"]);
+            // A moment passes between its commit and its waiting.
+            eventually("all places", async || all_places(world)).await;
+            assert_eq!(status(world, &id).await, "reserved");
+        };
+        let (answer, ()) = tokio::join!(send(world, &slow), asked);
+        answer.cleared(Kind::Allocation);
+        // And afterwards as many places as before.
+        let places = all_places(world).expect("all places");
+        assert!(world.network.take_place().is_err());
+        drop(places);
+    })
+    .await;
+}
