@@ -9,6 +9,7 @@ mod journal;
 mod lists;
 mod metrics;
 mod record;
+mod seed;
 mod select;
 pub mod sql;
 mod verify;
@@ -18,5 +19,6 @@ pub use lists::{
     AllocationFilter, AllocationSort, ConnectionFilter, Owned, Page, PartnerFilter, Principal,
     SettlementFilter, Side, TransferFilter, WaitingPartners,
 };
+pub use seed::seed;
 pub use sql::{InvalidLocation, Location, Opening, StoreError};
 pub use verify::{Report, verify, verify_with};
