@@ -20,6 +20,10 @@ pub struct Bench {
     #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 64, 256])]
     connections: Vec<usize>,
 
+    /// Sizes of the books for `grow`, in journal entries, smallest first
+    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 1_000_000, 10_000_000])]
+    entries: Vec<i64>,
+
     /// Length of one run in seconds
     #[arg(long, default_value_t = 10)]
     seconds: u64,
@@ -56,6 +60,18 @@ pub struct Bench {
 pub(crate) enum Workload {
     /// Signed allocations that are durably reserved; the partner keeps everybody waiting
     Reserve,
+    /// Complete allocations through the simulated exchange
+    Allocate,
+    /// Reservations from a single Go Account
+    Hot,
+    /// Settlements of 10, 1 000 and 50 000 transfers
+    Settle,
+    /// Balances and lists while reservations are made
+    Read,
+    /// How cost grows with the books, up to ten million journal entries
+    Grow,
+    /// Four times the load that can be carried, for a minute
+    Overload,
 }
 
 /// Which databases are measured.
@@ -129,6 +145,14 @@ impl Bench {
         match self.quick {
             true => 1,
             false => self.runs.max(1),
+        }
+    }
+
+    /// The sizes of the books, in journal entries.
+    pub(crate) fn sizes(&self) -> Vec<i64> {
+        match self.quick {
+            true => vec![500, 2_000],
+            false => self.entries.clone(),
         }
     }
 

@@ -1,6 +1,10 @@
 //! A new installation with its server, and what both have used.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, ensure};
 use rusqlite::OpenFlags;
@@ -8,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::{
     cluster::{self, Cluster, Database},
-    process::{Process, peak_memory, this_program, time_of, time_of_family},
+    process::{Process, memory_of, peak_memory, this_program, time_of, time_of_family},
 };
 
 /// A network on a new database, with the server that serves it.
@@ -30,6 +34,8 @@ pub(crate) struct Usage {
     pub(crate) commits: i64,
     /// How many flushes of the log PostgreSQL has counted; SQLite makes one with each commit.
     pub(crate) flushes: i64,
+    /// How often the server has allocated memory, if it counts that.
+    pub(crate) allocations: Option<u64>,
 }
 
 impl<'a> Installation<'a> {
@@ -64,9 +70,7 @@ impl<'a> Installation<'a> {
             .find(|line| !line.is_empty() && !line.contains(' '))
             .context("`tidelock init` told no token")?
             .to_owned();
-        let serve = ["serve", "--listen", "127.0.0.1:0"].into_iter();
-        let arguments: Vec<&str> = serve.chain(arguments).collect();
-        let server = Process::start(&arguments, &folder.path().join("server.log")).await?;
+        let server = serve(folder.path(), database.as_ref()).await?;
         Ok(Installation {
             operator_token,
             server,
@@ -75,8 +79,27 @@ impl<'a> Installation<'a> {
         })
     }
 
+    /// Ends the server at once.
+    pub(crate) async fn stop(&mut self) {
+        self.server.kill().await;
+    }
+
+    /// Serves again, at another address.
+    pub(crate) async fn serve_again(&mut self) -> anyhow::Result<()> {
+        self.server = serve(self.folder.path(), self.database.as_ref()).await?;
+        Ok(())
+    }
+
+    /// Where the database is.
+    pub(crate) fn location(&self) -> anyhow::Result<store::Location> {
+        Ok(match &self.database {
+            Some(database) => database.url.parse()?,
+            None => store::Location::Sqlite(self.folder.path().join("data/tidelock.db")),
+        })
+    }
+
     /// Ends the server and removes everything.
-    pub(crate) async fn remove(self) -> anyhow::Result<()> {
+    pub(crate) async fn remove(mut self) -> anyhow::Result<()> {
         self.server.kill().await;
         match self.database {
             Some(database) => database.drop().await,
@@ -94,9 +117,33 @@ impl<'a> Installation<'a> {
         Ok(address.parse()?)
     }
 
+    /// The public key by which partners know the network's calls.
+    pub(crate) fn call_key(&self) -> PathBuf {
+        self.folder
+            .path()
+            .join("data/partner-calls/default.pub.pem")
+    }
+
     /// The most memory that the server has had, in bytes.
     pub(crate) fn peak_memory(&self) -> Option<u64> {
         peak_memory(self.server.id())
+    }
+
+    /// What a server with the feature `count-allocations` has counted.
+    async fn allocations(&self) -> Option<u64> {
+        let file = self.folder.path().join("data/allocations");
+        if !file.exists() {
+            return None;
+        }
+        // It is told ten times a second.
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        let text = std::fs::read_to_string(file).ok()?;
+        text.split_whitespace().next()?.parse().ok()
+    }
+
+    /// The memory that the server has now, in bytes.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        memory_of(self.server.id())
     }
 
     /// What was used until now.
@@ -117,8 +164,32 @@ impl<'a> Installation<'a> {
             database: process.and_then(time_of_family),
             commits,
             flushes,
+            allocations: self.allocations().await,
         })
     }
+}
+
+fn where_it_is<'a>(data: &'a str, database: Option<&'a Database<'_>>) -> Vec<&'a str> {
+    let mut arguments = vec!["--data", data];
+    if let Some(database) = database {
+        arguments.extend(["--database", &database.url]);
+    }
+    arguments
+}
+
+async fn serve(folder: &Path, database: Option<&Database<'_>>) -> anyhow::Result<Process> {
+    let data = folder.join("data");
+    let data = data.to_str().context("the folder's name is no text")?;
+    // Its log and its figures are on, as they are in production.
+    let mut arguments = vec![
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--metrics-listen",
+        "127.0.0.1:0",
+    ];
+    arguments.extend(where_it_is(data, database));
+    Process::start(&arguments, &folder.join("server.log")).await
 }
 
 const COMMITS: &str = "SELECT sequence FROM chain_heads WHERE lane = 0";

@@ -184,7 +184,7 @@ impl StallingPartner {
         Ok(text.parse()?)
     }
 
-    pub(crate) async fn kill(self) {
+    pub(crate) async fn kill(mut self) {
         self.process.kill().await;
     }
 }

@@ -57,7 +57,7 @@ impl Process {
     }
 
     /// Ends it at once and waits for its end.
-    pub(crate) async fn kill(mut self) {
+    pub(crate) async fn kill(&mut self) {
         let _ = self.child.kill().await;
     }
 }
@@ -123,10 +123,17 @@ fn parent_of(process: u32) -> Option<u32> {
 
 /// The most memory that a process has had, in bytes.
 pub(crate) fn peak_memory(process: u32) -> Option<u64> {
+    memory(process, "VmHWM:")
+}
+
+/// The memory that a process has, in bytes.
+pub(crate) fn memory_of(process: u32) -> Option<u64> {
+    memory(process, "VmRSS:")
+}
+
+fn memory(process: u32, name: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }

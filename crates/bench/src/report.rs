@@ -7,13 +7,17 @@ use serde::Serialize;
 
 use crate::{
     arguments::DatabaseKind,
+    bare::Bare,
     machine::{Flush, Machine},
     pgbench::Compared,
-    workload::{Drain, JUDGED},
+    workload::{Drain, Grown, Hot, JUDGED, Overload, Reading, Settled},
 };
 
 /// The most memory that the server may take, in MiB.
 const MEMORY_MAX_MIB: f64 = 300.0;
+
+/// The size of the settlement by which the network is judged.
+const JUDGED_TRANSFERS: usize = 50_000;
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
@@ -35,6 +39,14 @@ pub(crate) struct DatabaseReport {
     pub(crate) reserve: Vec<Figures>,
     pub(crate) drains: Vec<Drain>,
     pub(crate) pgbench: Option<Compared>,
+    pub(crate) allocate: Option<Figures>,
+    pub(crate) hot: Option<Hot>,
+    /// The same postings as in a settlement, without us.
+    pub(crate) bare: Vec<Bare>,
+    pub(crate) settle: Vec<Settled>,
+    pub(crate) read: Vec<Reading>,
+    pub(crate) grow: Vec<Grown>,
+    pub(crate) overload: Option<Overload>,
     /// The most memory that the server has had, by workload, in MiB.
     pub(crate) memory_mib: BTreeMap<String, f64>,
     pub(crate) targets: Vec<Target>,
@@ -58,6 +70,8 @@ pub(crate) struct Figures {
     pub(crate) generator_us: Option<f64>,
     pub(crate) commits_each: f64,
     pub(crate) flushes_each: f64,
+    /// Allocations of memory in the server, if it counts them.
+    pub(crate) allocations_each: Option<f64>,
 }
 
 /// Something that was to be reached.
@@ -95,6 +109,13 @@ impl DatabaseReport {
             reserve: Vec::new(),
             drains: Vec::new(),
             pgbench: None,
+            allocate: None,
+            hot: None,
+            bare: Vec::new(),
+            settle: Vec::new(),
+            read: Vec::new(),
+            grow: Vec::new(),
+            overload: None,
             memory_mib: BTreeMap::new(),
             targets: Vec::new(),
         }
@@ -142,6 +163,29 @@ impl DatabaseReport {
             let what = format!("reserve, of pgbench ({:.0}/s)", pgbench.per_second);
             targets.push(at_least(what, reserve.per_second / pgbench.per_second, 1.0));
         }
+        if let Some(hot) = &self.hot {
+            let (one, many) = (hot.one_account.per_second, hot.many_accounts.per_second);
+            let what = format!("hot, of reserve with many accounts ({many:.0}/s)");
+            targets.push(at_least(what, one / many, 0.8));
+        }
+        let bare = self.bare.iter().map(|bare| bare.transfers_per_second);
+        let largest = self
+            .settle
+            .iter()
+            .find(|settled| settled.transfers == JUDGED_TRANSFERS);
+        if let (Some(settled), Some(bare)) = (largest, bare.reduce(f64::max)) {
+            let what = format!(
+                "settle at {JUDGED_TRANSFERS} transfers ({:.0}/s), of the bare database ({bare:.0}/s)",
+                settled.transfers_per_second
+            );
+            targets.push(at_least(what, settled.transfers_per_second / bare, 0.6));
+        }
+        if let [small, .., large] = self.grow.as_slice() {
+            targets.extend(judge_growth(small, large));
+        }
+        if let Some(overload) = &self.overload {
+            targets.extend(judge_overload(overload));
+        }
         if let Some(most) = self.memory_mib.values().copied().reduce(f64::max) {
             targets.push(Target {
                 what: "memory of the server".to_owned(),
@@ -152,6 +196,61 @@ impl DatabaseReport {
         }
         self.targets = targets;
     }
+}
+
+fn judge_growth(small: &Grown, large: &Grown) -> Vec<Target> {
+    let sizes = format!(
+        "{} journal entries, of that at {}",
+        large.entries, small.entries
+    );
+    let ratio = large.reserve.per_second / small.reserve.per_second;
+    let mut targets = vec![at_least(format!("reserve at {sizes}"), ratio, 0.8)];
+    for (before, after) in small.lists.iter().zip(&large.lists) {
+        let ratio = f64::from(after.p50_us) / f64::from(before.p50_us.max(1));
+        targets.push(Target {
+            what: format!("time of the first page of {} at {sizes}", after.what),
+            wanted: "at most 200 %".to_owned(),
+            found: format!("{:.0} %", ratio * 100.0),
+            met: ratio <= 2.0,
+        });
+    }
+    targets
+}
+
+fn judge_overload(overload: &Overload) -> Vec<Target> {
+    let longest_ms = f64::from(overload.accepted_p99_us) / 1e3;
+    let told = overload.refused_without_date == 0 && overload.failed.is_none();
+    let recovered = overload.recovered_per_second / overload.carried_per_second;
+    let [_, meanwhile, after] = overload.memory_mib;
+    vec![
+        Target {
+            what: "p99 of what is accepted under overload".to_owned(),
+            wanted: "at most 2000 ms".to_owned(),
+            found: format!("{longest_ms:.0} ms"),
+            met: longest_ms <= 2_000.0,
+        },
+        Target {
+            what: "under overload only 200, and 503 with Retry-After".to_owned(),
+            wanted: "nothing else".to_owned(),
+            found: match told {
+                true => "so it is",
+                false => "others",
+            }
+            .to_owned(),
+            met: told,
+        },
+        at_least(
+            "rate after overload, of that before".to_owned(),
+            recovered,
+            0.8,
+        ),
+        Target {
+            what: "memory at the end of overload, of that after a third".to_owned(),
+            wanted: "at most 125 %".to_owned(),
+            found: format!("{:.0} %", after / meanwhile.max(1.0) * 100.0),
+            met: after <= meanwhile * 1.25,
+        },
+    ]
 }
 
 fn at_least(what: String, ratio: f64, wanted: f64) -> Target {
@@ -231,4 +330,7 @@ pub(crate) fn print_figures(name: &str, figures: &Figures) {
         per_commit,
         figures.flushes_each,
     );
+    if let Some(allocations) = figures.allocations_each {
+        println!("{:<20}{allocations:.0} allocations of memory for each", "");
+    }
 }

@@ -1,6 +1,8 @@
 //! What load needs: a partner, clients with Go Accounts, keys and tokens, connections between
 //! them, and money. It is set up over HTTP, as operators and enterprises would.
 
+use std::sync::Arc;
+
 use anyhow::{Context, ensure};
 use client::{Client, OperatorClient};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -9,13 +11,13 @@ use uuid::Uuid;
 use wire::{
     api::{
         allocations::NewAllocation, connections::NewConnection, partners::NewPartner,
-        quantity::ClientAmount,
+        quantity::ClientAmount, settlements::NewSettlement,
     },
     connection_key::{ConnectionKey, ConnectionKeySchema},
-    signature::SigningKey,
+    signature::{ExtendedKey, SigningKey},
 };
 
-use crate::installation::Installation;
+use crate::{exchange::Exchange, installation::Installation, load::Maker};
 
 /// How much is deposited at a time: enough for whatever is measured.
 const DEPOSIT: &str = "1000000000000000000000000";
@@ -36,6 +38,8 @@ const INSTITUTION: &str = "bench";
 pub(crate) struct Plan<'a> {
     /// Where the partner answers.
     pub(crate) partner_url: &'a str,
+    /// The simulated exchange, if that is the partner; otherwise whoever takes every connection.
+    pub(crate) exchange: Option<&'a Exchange>,
     /// Whether it answers allocations later.
     pub(crate) asynchronous: bool,
     /// How many clients, each with a Go Account.
@@ -46,14 +50,30 @@ pub(crate) struct Plan<'a> {
     pub(crate) currencies: usize,
 }
 
+impl<'a> Plan<'a> {
+    /// One client with one connection to a partner that answers at once.
+    pub(crate) fn with(partner_url: &'a str) -> Plan<'a> {
+        Plan {
+            partner_url,
+            exchange: None,
+            asynchronous: false,
+            clients: 1,
+            connections_each: 1,
+            currencies: 1,
+        }
+    }
+}
+
 /// What was set up.
 pub(crate) struct Stage {
+    pub(crate) partner: Party,
     pub(crate) clients: Vec<Party>,
 }
 
 /// An enterprise that acts.
 pub(crate) struct Party {
     pub(crate) client: Client,
+    key: Arc<SigningKey>,
     token: String,
     /// The connections of a client, in the order in which they were made.
     pub(crate) connections: Vec<Uuid>,
@@ -77,7 +97,9 @@ impl Stage {
             operator.put(&path, &currency).await?;
         }
         let base = Client::new(url, PARTNER, "none")?;
-        let partner = enterprise(&operator, &base, PARTNER).await?;
+        let partner_key = ExtendedKey::generate();
+        let partner_xprv = partner_key.xprv();
+        let partner = enterprise(&operator, &base, PARTNER, partner_key.key).await?;
         agree(&operator, plan).await?;
         let created = partner
             .party
@@ -94,6 +116,15 @@ impl Stage {
             })
             .await?;
         let partner_id = created.partner.id;
+        if let Some(exchange) = plan.exchange {
+            let membership = json!({
+                "enterpriseId": PARTNER,
+                "token": partner.party.token,
+                "signingKey": partner_xprv.as_str(),
+                "networkUrl": url,
+            });
+            exchange.join(partner_id, membership).await?;
+        }
         stream::iter(0..plan.currencies)
             .map(|number| deposit(&operator, &partner.go_account, ticker(number)))
             .buffer_unordered(AT_ONCE)
@@ -104,12 +135,17 @@ impl Stage {
                 let (operator, base) = (&operator, &base);
                 async move {
                     let name = format!("client-{number}");
-                    let made = enterprise(operator, base, &name).await?;
+                    let key = SigningKey::generate();
+                    let made = enterprise(operator, base, &name, key).await?;
                     made.party.client.become_client().await?;
                     deposit(operator, &made.go_account, ticker(0)).await?;
                     let mut party = made.party;
                     for _ in 0..plan.connections_each {
-                        let connection = connect(&party.client, partner_id).await?;
+                        let token = match plan.exchange {
+                            Some(exchange) => exchange.open_account().await?,
+                            None => client::fresh_nonce(),
+                        };
+                        let connection = connect(&party.client, partner_id, token).await?;
                         party.connections.push(connection);
                     }
                     Ok::<_, anyhow::Error>(party)
@@ -118,7 +154,40 @@ impl Stage {
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
-        Ok(Stage { clients })
+        Ok(Stage {
+            partner: partner.party,
+            clients,
+        })
+    }
+
+    /// The same at another address of the network.
+    pub(crate) fn at(self, url: &str) -> anyhow::Result<Stage> {
+        let base = Client::new(url, PARTNER, "none")?;
+        let again = |party: Party| -> anyhow::Result<Party> {
+            let client = base.acting_for(party.client.enterprise_id(), &party.token)?;
+            Ok(Party {
+                client: client.with_shared_signing_key(Arc::clone(&party.key)),
+                ..party
+            })
+        };
+        Ok(Stage {
+            partner: again(self.partner)?,
+            clients: self
+                .clients
+                .into_iter()
+                .map(again)
+                .collect::<anyhow::Result<_>>()?,
+        })
+    }
+
+    /// Makes allocations of all clients in turn. The prefix names a series: external ids are taken
+    /// for ever.
+    pub(crate) fn reservations(&self, prefix: &str) -> impl Maker + use<'_> {
+        let prefix = prefix.to_owned();
+        move |number: usize, into: &mut Vec<u8>| {
+            let party = &self.clients[number % self.clients.len()];
+            party.allocation(party.connections[0], format!("{prefix}-{number}"), into)
+        }
     }
 }
 
@@ -128,9 +197,13 @@ struct Made {
     go_account: String,
 }
 
-async fn enterprise(operator: &OperatorClient, base: &Client, name: &str) -> anyhow::Result<Made> {
+async fn enterprise(
+    operator: &OperatorClient,
+    base: &Client,
+    name: &str,
+    key: SigningKey,
+) -> anyhow::Result<Made> {
     let (user, go_account) = (new_id(), new_id());
-    let key = SigningKey::generate();
     operator
         .put(&format!("/users/{user}"), &json!({"name": name}))
         .await?;
@@ -156,9 +229,13 @@ async fn enterprise(operator: &OperatorClient, base: &Client, name: &str) -> any
         .as_str()
         .context("no token was issued")?
         .to_owned();
+    let key = Arc::new(key);
     Ok(Made {
         party: Party {
-            client: base.acting_for(name, &token)?.with_signing_key(key),
+            client: base
+                .acting_for(name, &token)?
+                .with_shared_signing_key(Arc::clone(&key)),
+            key,
             token,
             connections: Vec::new(),
         },
@@ -200,10 +277,12 @@ async fn deposit(
     Ok(())
 }
 
-async fn connect(client: &Client, partner_id: Uuid) -> anyhow::Result<Uuid> {
-    let connection_key = ConnectionKey::Token {
-        connection_token: client::fresh_nonce(),
-    };
+async fn connect(
+    client: &Client,
+    partner_id: Uuid,
+    connection_token: String,
+) -> anyhow::Result<Uuid> {
+    let connection_key = ConnectionKey::Token { connection_token };
     let wanted = NewConnection {
         partner_id,
         name: "bench".to_owned(),
@@ -242,6 +321,28 @@ impl Party {
         let prepared = self.client.prepare_allocation(connection, content)?;
         self.request("POST", prepared.path(), prepared.body(), into);
         Ok(())
+    }
+
+    /// A signed settlement as the bytes of a request.
+    pub(crate) fn settlement(
+        &self,
+        content: NewSettlement,
+        into: &mut Vec<u8>,
+    ) -> anyhow::Result<()> {
+        let prepared = self.client.prepare_settlement(content)?;
+        self.request("POST", prepared.path(), prepared.body(), into);
+        Ok(())
+    }
+
+    /// A question about the enterprise, by the path below it.
+    pub(crate) fn read(&self, path: &str, into: &mut Vec<u8>) {
+        let id = self.client.enterprise_id();
+        self.request(
+            "GET",
+            &format!("/api/network/v1/enterprises/{id}{path}"),
+            &[],
+            into,
+        );
     }
 
     /// A request of the party as bytes.

@@ -3,6 +3,8 @@
 //! Everything it does is in the crates below: here they are put together. Rules, SQL and routes
 //! are never here.
 
+#[cfg(feature = "count-allocations")]
+mod allocations;
 mod demo;
 mod init;
 mod installation;
@@ -17,6 +19,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 /// Requests make many small allocations on many threads.
+#[cfg(not(feature = "count-allocations"))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -78,6 +78,8 @@ impl Serve {
             network: listener,
             monitoring,
         };
+        #[cfg(feature = "count-allocations")]
+        tokio::spawn(crate::allocations::tell(self.installation.data.clone()));
         server::serve(listeners, network, &settings, stopped()).await;
         tracing::info!("the network has stopped");
         Ok(())

@@ -17,6 +17,7 @@ pub(crate) struct Connection {
     buffer: Vec<u8>,
     /// Where in the buffer the body of the last answer lies.
     body: std::ops::Range<usize>,
+    retry_after_s: Option<u64>,
 }
 
 /// What the head of an answer tells.
@@ -24,6 +25,7 @@ struct Head {
     status: u16,
     body_begin: usize,
     body_length: usize,
+    retry_after_s: Option<u64>,
 }
 
 impl Connection {
@@ -34,6 +36,7 @@ impl Connection {
             stream,
             buffer: Vec::with_capacity(16 * 1024),
             body: 0..0,
+            retry_after_s: None,
         })
     }
 
@@ -52,6 +55,7 @@ impl Connection {
             self.read_more().await?;
         }
         self.body = head.body_begin..end;
+        self.retry_after_s = head.retry_after_s;
         Ok(head.status)
     }
 
@@ -59,6 +63,11 @@ impl Connection {
     pub(crate) fn body(&self) -> &str {
         let body = self.buffer.get(self.body.clone()).unwrap_or_default();
         std::str::from_utf8(body).unwrap_or("no text")
+    }
+
+    /// In how many seconds the last answer wants the request again.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        self.retry_after_s
     }
 
     async fn read_more(&mut self) -> anyhow::Result<()> {
@@ -76,15 +85,19 @@ fn parse_head(bytes: &[u8]) -> anyhow::Result<Option<Head>> {
     let httparse::Status::Complete(body_begin) = response.parse(bytes)? else {
         return Ok(None);
     };
-    let length = response
-        .headers
-        .iter()
-        .find(|header| header.name.eq_ignore_ascii_case("content-length"))
-        .and_then(|header| std::str::from_utf8(header.value).ok()?.parse().ok());
+    let number = |name: &str| {
+        let header = response
+            .headers
+            .iter()
+            .find(|header| header.name.eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(header.value).ok()?.parse::<u64>().ok()
+    };
+    let length = number("content-length").context("the answer does not tell its length")?;
     Ok(Some(Head {
         status: response.code.unwrap_or_default(),
         body_begin,
-        body_length: length.context("the answer does not tell its length")?,
+        body_length: usize::try_from(length)?,
+        retry_after_s: number("retry-after"),
     }))
 }
 
@@ -94,10 +107,11 @@ mod tests {
 
     #[test]
     fn half_a_head_is_none_and_a_whole_one_tells_its_body() {
-        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nretry-after: 9\r\n\r\nabc";
         assert!(parse_head(&answer[..30]).unwrap().is_none());
         let head = parse_head(answer).unwrap().unwrap();
         assert_eq!((head.status, head.body_length), (200, 3));
+        assert_eq!(head.retry_after_s, Some(9));
         assert_eq!(&answer[head.body_begin..], b"abc");
         assert!(parse_head(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
     }

@@ -49,6 +49,11 @@ impl Magazine {
         Ok(Magazine { parts, part_length })
     }
 
+    /// How many requests there are.
+    pub(crate) fn count(&self) -> usize {
+        self.parts.iter().map(|part| part.ends.len()).sum()
+    }
+
     /// The request at this place.
     pub(crate) fn request(&self, index: usize) -> Option<&[u8]> {
         let part = self.parts.get(index.checked_div(self.part_length)?)?;

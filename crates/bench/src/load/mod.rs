@@ -4,12 +4,12 @@
 //! thread, whole requests as bytes, answers read into buffers that are used again.
 
 mod connection;
+mod flood;
 mod latency;
 mod magazine;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
     net::SocketAddr,
     rc::Rc,
     time::{Duration, Instant},
@@ -18,19 +18,40 @@ use std::{
 use anyhow::{Context, bail};
 use tokio::task::LocalSet;
 
+pub(crate) use flood::{Flood, flood};
 pub(crate) use latency::{Latencies, Sorted};
 pub(crate) use magazine::{Magazine, Maker};
 
 use crate::process;
 use connection::Connection;
 
-/// What came of one run.
+/// Requests of one kind and how they are sent: over so many connections, each with one request at
+/// a time.
+pub(crate) struct Load {
+    pub(crate) magazine: Magazine,
+    pub(crate) connections: usize,
+    /// The status of every answer.
+    pub(crate) expected: u16,
+    /// Whether the requests begin again when all of them are sent: for those that only read.
+    pub(crate) repeats: bool,
+}
+
+/// When a run ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Until {
+    /// After this time, or when a load has nothing left to send.
+    Time(Duration),
+    /// When the first load is sent and answered.
+    FirstIsDone,
+}
+
+/// What came of one load.
 pub(crate) struct Run {
     /// From the first request to the last answer that counts.
     pub(crate) span: Duration,
     /// How long answers took.
     pub(crate) latencies: Sorted,
-    /// The generator's own time on the processor.
+    /// The generator's own time on the processor, for all loads of the run.
     pub(crate) generator: Option<Duration>,
 }
 
@@ -40,108 +61,145 @@ impl Run {
     }
 }
 
-/// Sends the requests of the magazine over so many connections, each with one request at a time,
-/// until the time is over or no request is left.
+/// Sends loads beside each other; what came of each.
 ///
 /// # Errors
 ///
 /// An answer with another status than expected, or none: with its text.
-pub(crate) async fn closed_loop(
+pub(crate) async fn send(
     address: SocketAddr,
-    magazine: Magazine,
-    connections: usize,
-    at_most: Duration,
-    expected: u16,
-) -> anyhow::Result<Run> {
-    let (report, run) = tokio::sync::oneshot::channel();
+    loads: Vec<Load>,
+    until: Until,
+) -> anyhow::Result<Vec<Run>> {
+    on_one_thread(move || send_all(address, loads, until)).await
+}
+
+/// Runs the generator on a thread of its own.
+async fn on_one_thread<T: Send + 'static, F: Future<Output = anyhow::Result<T>>>(
+    sending: impl FnOnce() -> F + Send + 'static,
+) -> anyhow::Result<T> {
+    let (report, result) = tokio::sync::oneshot::channel();
     std::thread::Builder::new()
         .name("load".to_owned())
         .spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
-            let run = runtime.map_err(Into::into).and_then(|runtime| {
-                let sending = send_all(address, magazine, connections, at_most, expected);
-                LocalSet::new().block_on(&runtime, sending)
-            });
-            let _ = report.send(run);
+            let result = runtime
+                .map_err(Into::into)
+                .and_then(|runtime| LocalSet::new().block_on(&runtime, sending()));
+            let _ = report.send(result);
         })?;
-    run.await.context("the load generator ended early")?
+    result.await.context("the load generator ended early")?
 }
 
-/// What the connections share.
-struct Shared {
-    magazine: Magazine,
+/// The state of one load, shared by its connections.
+struct Sending {
+    load: Load,
     next: Cell<usize>,
-    end: Cell<Instant>,
-    expected: u16,
+    end: Rc<Cell<Option<Instant>>>,
     latencies: RefCell<Latencies>,
-    others: RefCell<BTreeMap<u16, (u64, String)>>,
+    unexpected: RefCell<Option<(u16, String)>>,
 }
 
-async fn send_all(
-    address: SocketAddr,
-    magazine: Magazine,
-    connections: usize,
-    at_most: Duration,
-    expected: u16,
-) -> anyhow::Result<Run> {
+async fn send_all(address: SocketAddr, loads: Vec<Load>, until: Until) -> anyhow::Result<Vec<Run>> {
+    let end = Rc::new(Cell::new(None));
     let mut open = Vec::new();
-    for _ in 0..connections {
-        open.push(Connection::open(address).await?);
+    let mut sendings = Vec::new();
+    for load in loads {
+        let mut connections = Vec::new();
+        for _ in 0..load.connections {
+            connections.push(Connection::open(address).await?);
+        }
+        open.push(connections);
+        sendings.push(Rc::new(Sending {
+            load,
+            next: Cell::new(0),
+            end: Rc::clone(&end),
+            latencies: RefCell::default(),
+            unexpected: RefCell::default(),
+        }));
     }
     let generator_before = process::time_of_this_thread();
     let begin = Instant::now();
-    let shared = Rc::new(Shared {
-        magazine,
-        next: Cell::new(0),
-        end: Cell::new(begin + at_most),
-        expected,
-        latencies: RefCell::default(),
-        others: RefCell::default(),
-    });
-    let tasks: Vec<_> = open
-        .into_iter()
-        .map(|connection| {
-            tokio::task::spawn_local(one_after_another(connection, Rc::clone(&shared)))
+    if let Until::Time(span) = until {
+        end.set(Some(begin + span));
+    }
+    let mut first = true;
+    let mut tasks: Vec<Vec<_>> = Vec::new();
+    for (connections, sending) in open.into_iter().zip(&sendings) {
+        let runs_out = first || matches!(until, Until::Time(_));
+        first = false;
+        let sent = connections.into_iter().map(|connection| {
+            let sending = Rc::clone(sending);
+            tokio::task::spawn_local(sending.one_after_another(connection, until, runs_out))
+        });
+        tasks.push(sent.collect());
+    }
+    for of_load in tasks {
+        for task in of_load {
+            task.await??;
+        }
+        // Only where the first load decides has nobody set an end yet.
+        end.set(end.get().or_else(|| Some(Instant::now())));
+    }
+    let end = end.get().unwrap_or_else(Instant::now);
+    let generator = process::time_of_this_thread()
+        .zip(generator_before)
+        .map(|(after, before)| after.saturating_sub(before));
+    let run = |sending: &Rc<Sending>| {
+        if let Some((status, text)) = sending.unexpected.take() {
+            let expected = sending.load.expected;
+            bail!("an answer had status {status} instead of {expected}: {text}");
+        }
+        Ok(Run {
+            span: end - begin,
+            latencies: sending.latencies.take().sorted(),
+            generator,
         })
-        .collect();
-    for task in tasks {
-        task.await??;
-    }
-    let others = shared.others.take();
-    if let Some((status, (count, text))) = others.first_key_value() {
-        bail!("{count} answers had status {status} instead of {expected}, the first: {text}");
-    }
-    Ok(Run {
-        span: shared.end.get() - begin,
-        generator: process::time_of_this_thread()
-            .zip(generator_before)
-            .map(|(after, before)| after.saturating_sub(before)),
-        latencies: shared.latencies.take().sorted(),
-    })
+    };
+    sendings.iter().map(run).collect()
 }
 
-async fn one_after_another(mut connection: Connection, shared: Rc<Shared>) -> anyhow::Result<()> {
-    loop {
-        let began = Instant::now();
-        if began >= shared.end.get() {
-            return Ok(());
-        }
-        let Some(request) = shared.magazine.request(shared.next.get()) else {
-            // Nothing is left: what is answered after this moment would be a falling load.
-            shared.end.set(began);
-            return Ok(());
-        };
-        shared.next.set(shared.next.get() + 1);
-        let status = connection.exchange(request).await?;
-        let ended = Instant::now();
-        if status != shared.expected {
-            let mut others = shared.others.borrow_mut();
-            let text = || (0, connection.body().to_owned());
-            others.entry(status).or_insert_with(text).0 += 1;
-        } else if ended <= shared.end.get() {
-            shared.latencies.borrow_mut().note(ended - began);
+impl Sending {
+    async fn one_after_another(
+        self: Rc<Self>,
+        mut connection: Connection,
+        until: Until,
+        runs_out: bool,
+    ) -> anyhow::Result<()> {
+        loop {
+            let began = Instant::now();
+            if self.end.get().is_some_and(|end| began >= end) {
+                return Ok(());
+            }
+            let index = self.next.get();
+            self.next.set(index + 1);
+            let request = match self.load.repeats {
+                true => self
+                    .load
+                    .magazine
+                    .request(index % self.load.magazine.count()),
+                false => self.load.magazine.request(index),
+            };
+            let Some(request) = request else {
+                // What is answered after this moment would be a falling load.
+                if runs_out && matches!(until, Until::Time(_)) {
+                    self.end.set(Some(began));
+                }
+                return Ok(());
+            };
+            let status = connection.exchange(request).await?;
+            let ended = Instant::now();
+            if status != self.load.expected {
+                let text = connection.body().chars().take(2_000).collect();
+                self.unexpected.replace(Some((status, text)));
+                self.end.set(Some(ended));
+                return Ok(());
+            }
+            if self.end.get().is_none_or(|end| ended <= end) {
+                self.latencies.borrow_mut().note(ended - began);
+            }
         }
     }
 }

@@ -27,14 +27,7 @@ pub(crate) async fn measure(
         party.allocation(other.connections[0], format!("refused-{number}"), into)
     };
     let series = Series::new(installation, &maker, 404);
-    let mut rate = series.warm_up(connections, ground.bench.warm_up()).await?;
-    let mut runs = Vec::new();
-    for _ in 0..ground.bench.runs() {
-        let figures = series.run(connections, ground.bench.span(), rate).await?;
-        rate = figures.per_second;
-        runs.push(figures);
-    }
-    let median = Figures::median(runs);
+    let median = series.measure(connections, ground.bench).await?;
     report::print_figures("signed, no commit", &median);
     Ok(median)
 }

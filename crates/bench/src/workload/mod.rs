@@ -1,12 +1,23 @@
 //! The workloads, one module each, and the order in which they are measured.
 
+mod allocate;
 mod ceiling;
+mod grow;
+mod hot;
+mod overload;
+mod read;
 mod reserve;
 mod series;
+mod settle;
 
 use std::path::PathBuf;
 
-pub(crate) use reserve::{Drain, JUDGED};
+pub(crate) use grow::Grown;
+pub(crate) use hot::Hot;
+pub(crate) use overload::Overload;
+pub(crate) use read::Reading;
+pub(crate) use reserve::Drain;
+pub(crate) use settle::Settled;
 
 use crate::{
     arguments::{Bench, DatabaseKind, Workload},
@@ -16,12 +27,25 @@ use crate::{
     report::{DatabaseReport, Report},
 };
 
+/// How many connections share a Go Account.
+const CONNECTIONS_PER_ACCOUNT: usize = 10;
+
+/// The number of connections by which the network is judged.
+pub(crate) const JUDGED: usize = 64;
+
 /// What a workload is measured on.
 pub(crate) struct Ground<'a> {
     pub(crate) bench: &'a Bench,
     pub(crate) folder: PathBuf,
     /// The PostgreSQL; none: SQLite.
     pub(crate) cluster: Option<&'a Cluster>,
+}
+
+impl Ground<'_> {
+    /// The number of connections by which the network is judged; fewer if fewer are wanted.
+    fn judged_connections(&self) -> usize {
+        JUDGED.min(self.bench.connections().into_iter().max().unwrap_or(1))
+    }
 }
 
 /// Measures everything that is wanted.
@@ -77,6 +101,24 @@ async fn measure_on(bench: &Bench, kind: DatabaseKind) -> anyhow::Result<Databas
             );
             report.pgbench = Some(compared);
         }
+    }
+    if bench.wants(Workload::Allocate) {
+        allocate::measure(&ground, &mut report).await?;
+    }
+    if bench.wants(Workload::Hot) {
+        hot::measure(&ground, &mut report).await?;
+    }
+    if bench.wants(Workload::Settle) {
+        settle::measure(&ground, &mut report).await?;
+    }
+    if bench.wants(Workload::Read) {
+        read::measure(&ground, &mut report).await?;
+    }
+    if bench.wants(Workload::Grow) {
+        grow::measure(&ground, &mut report).await?;
+    }
+    if bench.wants(Workload::Overload) {
+        overload::measure(&ground, &mut report).await?;
     }
     report.judge();
     Ok(report)

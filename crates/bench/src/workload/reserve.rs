@@ -12,14 +12,8 @@ use crate::{
     partner::StallingPartner,
     report::{self, DatabaseReport, Figures},
     stage::{Plan, Stage},
-    workload::{Ground, ceiling, series::Series},
+    workload::{CONNECTIONS_PER_ACCOUNT, Ground, ceiling, series::Series},
 };
-
-/// How many connections share a Go Account.
-const CONNECTIONS_PER_ACCOUNT: usize = 10;
-
-/// The number of connections by which the network is judged.
-pub(crate) const JUDGED: usize = 64;
 
 /// How long the outbox is watched after a run.
 const WATCHED: Duration = Duration::from_secs(5);
@@ -47,17 +41,15 @@ pub(crate) async fn measure(
     let stage = Stage::set_up(
         &installation,
         &Plan {
-            partner_url: partner.url(),
             asynchronous: true,
             // Two at the least: the ceiling needs somebody else's connection.
             clients: most.div_ceil(CONNECTIONS_PER_ACCOUNT).max(2),
-            connections_each: 1,
-            currencies: 1,
+            ..Plan::with(partner.url())
         },
     )
     .await?;
     report::print_head();
-    let judged = JUDGED.min(most);
+    let judged = ground.judged_connections();
     report.ceiling = Some(ceiling::measure(ground, &installation, &stage, judged).await?);
 
     let mut watched = Watched {

@@ -2,9 +2,12 @@
 
 use std::{cell::Cell, time::Duration};
 
+use anyhow::Context;
+
 use crate::{
+    arguments::Bench,
     installation::{Installation, Usage},
-    load::{Magazine, Maker, Run, closed_loop},
+    load::{self, Load, Magazine, Maker, Run, Until},
     report::Figures,
 };
 
@@ -51,11 +54,27 @@ impl<'a> Series<'a> {
         span: Duration,
         rate: f64,
     ) -> anyhow::Result<Figures> {
-        let magazine = self.fill(ROOM * rate * span.as_secs_f64())?;
+        let magazine = self.fill(ROOM * rate * span.as_secs_f64() + 100.0)?;
         let before = self.installation.usage().await?;
         let run = self.send(magazine, connections, span).await?;
         let after = self.installation.usage().await?;
         Ok(figures(&run, connections, &before, &after))
+    }
+
+    /// A warm-up and all runs; the one in the middle.
+    pub(crate) async fn measure(
+        &self,
+        connections: usize,
+        bench: &Bench,
+    ) -> anyhow::Result<Figures> {
+        let mut rate = self.warm_up(connections, bench.warm_up()).await?;
+        let mut runs = Vec::new();
+        for _ in 0..bench.runs() {
+            let figures = self.run(connections, bench.span(), rate).await?;
+            rate = figures.per_second;
+            runs.push(figures);
+        }
+        Ok(Figures::median(runs))
     }
 
     fn fill(&self, count: f64) -> anyhow::Result<Magazine> {
@@ -65,9 +84,19 @@ impl<'a> Series<'a> {
             clippy::cast_sign_loss,
             reason = "a number of requests that fit in memory"
         )]
-        let count = count.ceil().max(100.0) as usize;
+        let count = count.ceil().max(1.0) as usize;
         let first = self.next.replace(self.next.get() + count);
         Magazine::fill(first, count, self.maker)
+    }
+
+    /// So many further requests as a load.
+    pub(crate) fn load(&self, connections: usize, count: f64) -> anyhow::Result<Load> {
+        Ok(Load {
+            magazine: self.fill(count)?,
+            connections,
+            expected: self.expected,
+            repeats: false,
+        })
     }
 
     async fn send(
@@ -76,12 +105,20 @@ impl<'a> Series<'a> {
         connections: usize,
         span: Duration,
     ) -> anyhow::Result<Run> {
+        let load = Load {
+            magazine,
+            connections,
+            expected: self.expected,
+            repeats: false,
+        };
         let address = self.installation.address()?;
-        closed_loop(address, magazine, connections, span, self.expected).await
+        let mut runs = load::send(address, vec![load], Until::Time(span)).await?;
+        runs.pop().context("there is no run")
     }
 }
 
-fn figures(run: &Run, connections: usize, before: &Usage, after: &Usage) -> Figures {
+/// What a run did and used.
+pub(crate) fn figures(run: &Run, connections: usize, before: &Usage, after: &Usage) -> Figures {
     let count = run.latencies.count().max(1) as f64;
     let each = |before: Option<Duration>, after: Option<Duration>| {
         let used = after?.checked_sub(before?)?;
@@ -103,5 +140,9 @@ fn figures(run: &Run, connections: usize, before: &Usage, after: &Usage) -> Figu
         generator_us: each(Some(Duration::ZERO), run.generator),
         commits_each: counted(before.commits, after.commits),
         flushes_each: counted(before.flushes, after.flushes),
+        allocations_each: before
+            .allocations
+            .zip(after.allocations)
+            .map(|(before, after)| after.saturating_sub(before) as f64 / count),
     }
 }

@@ -1,0 +1,222 @@
+//! `settle`: settlements of many transfers, each one request and one atomic commit.
+//!
+//! A transfer is one connection in one currency, so there are a thousand connections and fifty
+//! currencies. Settlements gain and lose the same in turn. Beside them stands what the database
+//! does with the same postings without us, from prepared batches.
+
+use serde::Serialize;
+use wire::api::{
+    quantity::PartnerQuantity,
+    settlements::{NewSettlement, PartyAmount, SettlementAmounts},
+};
+
+use crate::{
+    arguments::Bench,
+    bare,
+    installation::Installation,
+    load::{self, Until},
+    partner::StallingPartner,
+    report::DatabaseReport,
+    stage::{Plan, Stage, ticker},
+    workload::{
+        Ground,
+        series::{Series, figures},
+    },
+};
+
+/// Connections that reserve beside a settlement.
+const RESERVING: usize = 8;
+
+/// The shape of a settlement: how many connections and currencies it has, how many requests are on
+/// their way at the same time, and how many of them are made in a run.
+struct Shape {
+    connections: usize,
+    currencies: usize,
+    at_once: usize,
+    count: usize,
+}
+
+/// What came of settlements of one size.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Settled {
+    pub(crate) transfers: usize,
+    pub(crate) at_once: usize,
+    pub(crate) settlements_per_second: f64,
+    pub(crate) transfers_per_second: f64,
+    pub(crate) p50_us: u32,
+    pub(crate) p99_us: u32,
+    pub(crate) server_us_per_transfer: Option<f64>,
+    pub(crate) database_us_per_transfer: Option<f64>,
+    /// The p99 of reservations made beside these settlements.
+    pub(crate) reserve_p99_us: u32,
+    pub(crate) reserve_per_second: f64,
+}
+
+fn shapes(bench: &Bench) -> Vec<Shape> {
+    let shape = |connections, currencies, at_once, count| Shape {
+        connections,
+        currencies,
+        at_once,
+        count,
+    };
+    match bench.quick {
+        true => vec![shape(10, 1, 4, 20), shape(20, 5, 1, 4)],
+        false => vec![
+            shape(10, 1, 16, 6_000),
+            shape(100, 10, 4, 240),
+            shape(1_000, 50, 1, 8),
+        ],
+    }
+}
+
+pub(crate) async fn measure(
+    ground: &Ground<'_>,
+    report: &mut DatabaseReport,
+) -> anyhow::Result<()> {
+    let bench = ground.bench;
+    let shapes = shapes(bench);
+    let most = |of: fn(&Shape) -> usize| shapes.iter().map(of).max().unwrap_or(1);
+    let (connections, currencies) = (most(|s| s.connections), most(|s| s.currencies));
+    let accounts = connections * currencies + currencies;
+    let bare = bare::measure(ground, accounts).await?;
+    for figures in &bare {
+        figures.print();
+    }
+    report.bare = bare;
+
+    let partner = StallingPartner::start(&ground.folder).await?;
+    let installation = Installation::start(&ground.folder, ground.cluster).await?;
+    let plan = Plan {
+        asynchronous: true,
+        clients: connections.div_ceil(10),
+        connections_each: 10,
+        currencies,
+        ..Plan::with(partner.url())
+    };
+    let stage = Stage::set_up(&installation, &plan).await?;
+    partner.stall(true).await?;
+    println!(
+        "\n{:<12}{:>8}{:>14}{:>12}{:>11}{:>11}{:>13}{:>13}{:>24}",
+        "settle",
+        "at once",
+        "transfers/s",
+        "each/s",
+        "p50 ms",
+        "p99 ms",
+        "server",
+        "database",
+        "p99 of reserve beside"
+    );
+    for shape in &shapes {
+        let settled = settle(&installation, &stage, shape).await?;
+        settled.print();
+        report.settle.push(settled);
+    }
+    report.note_memory("settle", installation.peak_memory());
+    installation.remove().await?;
+    partner.kill().await;
+    Ok(())
+}
+
+async fn settle(
+    installation: &Installation<'_>,
+    stage: &Stage,
+    shape: &Shape,
+) -> anyhow::Result<Settled> {
+    let transfers = shape.connections * shape.currencies;
+    // The first gives everybody something to lose, whatever order the others come in.
+    let maker = |number: usize, into: &mut Vec<u8>| {
+        let quantity = match number {
+            0 => "1000000000",
+            _ if number.is_multiple_of(2) => "1000",
+            _ => "-1000",
+        };
+        settlement(stage, shape, number, quantity, into)
+    };
+    let series = Series::new(installation, &maker, 200);
+    let address = installation.address()?;
+    load::send(address, vec![series.load(1, 1.0)?], Until::FirstIsDone).await?;
+
+    let load = series.load(shape.at_once, shape.count as f64)?;
+    let before = installation.usage().await?;
+    let mut runs = load::send(address, vec![load], Until::FirstIsDone).await?;
+    let after = installation.usage().await?;
+    let run = runs.swap_remove(0);
+    let alone = figures(&run, shape.at_once, &before, &after);
+
+    let reserving = stage.reservations(&format!("beside-{transfers}"));
+    let reserving = Series::new(installation, &reserving, 200);
+    let settling = series.load(shape.at_once, shape.count.div_ceil(2) as f64)?;
+    let reservations = match transfers < 1_000 {
+        true => 500.0,
+        false => 20_000.0,
+    };
+    let loads = vec![settling, reserving.load(RESERVING, reservations)?];
+    let runs = load::send(address, loads, Until::FirstIsDone).await?;
+    let beside = &runs[1];
+    let each = transfers as f64;
+    Ok(Settled {
+        transfers,
+        at_once: shape.at_once,
+        settlements_per_second: alone.per_second,
+        transfers_per_second: alone.per_second * each,
+        p50_us: alone.p50_us,
+        p99_us: alone.p99_us,
+        server_us_per_transfer: alone.server_us.map(|us| us / each),
+        database_us_per_transfer: alone.database_us.map(|us| us / each),
+        reserve_p99_us: beside.latencies.percentile(99.0),
+        reserve_per_second: beside.per_second(),
+    })
+}
+
+fn settlement(
+    stage: &Stage,
+    shape: &Shape,
+    number: usize,
+    quantity: &str,
+    into: &mut Vec<u8>,
+) -> anyhow::Result<()> {
+    let connections = stage.clients.iter().flat_map(|party| &party.connections);
+    let mut amounts = Vec::with_capacity(shape.connections * shape.currencies);
+    for connection in connections.take(shape.connections) {
+        for currency in 0..shape.currencies {
+            amounts.push(PartyAmount {
+                connection_id: *connection,
+                currency: ticker(currency),
+                quantity: PartnerQuantity::parse(quantity)?,
+            });
+        }
+    }
+    stage.partner.settlement(
+        NewSettlement {
+            external_id: format!("{}-{number}", shape.connections),
+            notes: None,
+            settlement_amounts: SettlementAmounts::Party(amounts),
+            nonce: String::new(),
+        },
+        into,
+    )
+}
+
+impl Settled {
+    fn print(&self) {
+        let ms = |us: u32| format!("{:.1}", f64::from(us) / 1e3);
+        let time = |us: Option<f64>| us.map_or_else(|| "-".to_owned(), |us| format!("{us:.1} µs"));
+        println!(
+            "{:<12}{:>8}{:>14.0}{:>12.1}{:>11}{:>11}{:>13}{:>13}{:>24}",
+            self.transfers,
+            self.at_once,
+            self.transfers_per_second,
+            self.settlements_per_second,
+            ms(self.p50_us),
+            ms(self.p99_us),
+            time(self.server_us_per_transfer),
+            time(self.database_us_per_transfer),
+            format!(
+                "{} ms at {:.0}/s",
+                ms(self.reserve_p99_us),
+                self.reserve_per_second
+            ),
+        );
+    }
+}
