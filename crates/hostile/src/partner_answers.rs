@@ -159,7 +159,8 @@ fn are_words(words: &str) {
 }
 
 fn is_one_line(text: &str) -> bool {
-    !text.chars().any(char::is_control)
+    let turns = |c: char| ('\u{2028}'..='\u{202e}').contains(&c);
+    !text.chars().any(|c| c.is_control() || turns(c))
 }
 
 /// What is read and written again reads the same.

@@ -361,16 +361,32 @@ fn said(text: Option<String>) -> Option<String> {
 }
 
 /// A partner's name for something of ours, if it is one that can be kept and told again: not
-/// empty, not too long, without control characters.
+/// empty, not too long, without characters that lay out text.
 fn named(name: Option<String>) -> Option<String> {
-    said(name).filter(|name| name.len() <= NAME_MAX && !name.chars().any(char::is_control))
+    said(name).filter(|name| name.len() <= NAME_MAX && !name.chars().any(is_layout))
 }
 
-/// A partner's text as it is shown to people: bounded, and without control characters.
+/// Whether a character is one that breaks or turns around the line that it stands in: control
+/// characters, separators, and marks of direction, behind which a text can look like another one.
+fn is_layout(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
+}
+
+/// A partner's text as it is shown to people: bounded, without characters that lay out text, and
+/// never blank.
 fn one_line(text: &str) -> String {
-    text.trim()
+    let line: String = text
+        .trim()
         .chars()
         .take(TEXT_MAX)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+        .map(|c| if is_layout(c) { ' ' } else { c })
+        .collect();
+    match line.trim() {
+        "" => "words that cannot be shown".to_owned(),
+        words => words.to_owned(),
+    }
 }

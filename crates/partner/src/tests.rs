@@ -294,6 +294,18 @@ async fn answers_to_reserve() {
         let reason = "no".to_owned();
         assert_eq!(partner.reserve().await, ReserveAnswer::Rejected { reason });
     }
+    // What cannot be shown as one line is still a refusal.
+    for (body, reason) in [
+        (r#"{"rejectReason":"to\u202elate"}"#, "to late"),
+        (
+            r#"{"rejectReason":"\u0001\u200f"}"#,
+            "words that cannot be shown",
+        ),
+    ] {
+        partner.answers(200, body);
+        let reason = reason.to_owned();
+        assert_eq!(partner.reserve().await, ReserveAnswer::Rejected { reason });
+    }
     let no = r#"{"error":"no"}"#;
     for (status, body, error) in [
         (401, no, "answered 401: it does not accept our signature"),
