@@ -190,17 +190,26 @@ impl Network {
         Ok(())
     }
 
-    /// Between whom allocations over a connection of the caller move. It never changes.
+    /// Between whom allocations over a connection of the caller move.
     async fn own_route(&self, caller: &Caller, id: Uuid) -> Result<Route, Failure> {
-        let known = &self.shared.known.routes;
-        let own = |route: &Arc<Route>| route.client_enterprise_id == caller.enterprise.id;
-        if let Some(route) = known.recall(&ConnectionId(id), BELIEVED_FOR).filter(own) {
-            return Ok(Route::clone(&route));
+        let route = self.route(ConnectionId(id)).await?;
+        match route.client_enterprise_id == caller.enterprise.id {
+            true => Ok(Route::clone(&route)),
+            false => Err(Failure::not_found("connection")),
         }
-        let connection = self.own_connection(caller, id).await?;
+    }
+
+    /// Between whom allocations over a connection move. It never changes.
+    async fn route(&self, id: ConnectionId) -> Result<Arc<Route>, Failure> {
+        let known = &self.shared.known.routes;
+        if let Some(route) = known.recall(&id, BELIEVED_FOR) {
+            return Ok(route);
+        }
+        let connection = self.store().connection(id).await?;
+        let connection = connection.ok_or_else(|| Failure::not_found("connection"))?;
         let partner = self.store().partner(connection.partner_id).await?;
         let partner = partner.ok_or_else(|| Failure::not_found("partner"))?;
-        let route = Route {
+        let route = Arc::new(Route {
             connection_id: connection.id,
             client_id: connection.client_id,
             client_enterprise_id: connection.client_enterprise_id,
@@ -209,8 +218,8 @@ impl Network {
             partner_id: connection.partner_id,
             partner_enterprise_id: connection.partner_enterprise_id,
             institution_identifier: partner.institution_identifier,
-        };
-        known.remember(connection.id, Arc::new(route.clone()));
+        });
+        known.remember(id, Arc::clone(&route));
         Ok(route)
     }
 

@@ -92,6 +92,11 @@ impl<R: Record> Shelf<R> {
     }
 
     fn absorb(&mut self, other: Shelf<R>) {
+        // A settlement puts tens of thousands of records onto an empty shelf.
+        if self.slots.is_empty() {
+            *self = other;
+            return;
+        }
         self.slots.extend(other.slots);
         self.changed.extend(other.changed);
     }
@@ -116,8 +121,9 @@ impl<R: Record> Shelf<R> {
     }
 
     /// Adds what was committed; more than `at_most` records are not kept.
-    fn remember(&mut self, committed: Shelf<R>, at_most: usize) {
-        self.slots.extend(committed.slots);
+    fn remember(&mut self, mut committed: Shelf<R>, at_most: usize) {
+        committed.settle();
+        self.absorb(committed);
         if self.slots.len() > at_most {
             self.slots.clear();
         }
