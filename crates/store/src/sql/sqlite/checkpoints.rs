@@ -8,7 +8,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
@@ -31,8 +31,12 @@ const TOO_LONG: u32 = 6_000;
 pub(super) struct Checkpoints {
     /// How many pages the log has.
     pages: Arc<AtomicU32>,
+    /// At how many the thread beside copies next.
+    next: u32,
     /// At how many the write connection copies next.
     due: u32,
+    /// Held by whoever copies: of two at once SQLite turns one away.
+    turn: Arc<Mutex<()>>,
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -56,13 +60,17 @@ impl Checkpoints {
             .map_err(classify)?;
         // One wish to copy is enough, however often it is uttered.
         let (wake, wakes) = sync_channel(1);
+        let turn = Arc::new(Mutex::new(()));
+        let turns = Arc::clone(&turn);
         let thread = std::thread::Builder::new()
             .name("checkpoint".to_owned())
-            .spawn(move || copy_whenever(&beside, &wakes))
+            .spawn(move || copy_whenever(&beside, &wakes, &turns))
             .map_err(StoreError::unavailable)?;
         Ok(Checkpoints {
             pages,
+            next: LONG,
             due: TOO_LONG,
+            turn,
             wake: Some(wake),
             thread: Some(thread),
         })
@@ -72,16 +80,17 @@ impl Checkpoints {
     pub(super) fn between_batches(&mut self, connection: &Connection) {
         let pages = self.pages.load(Ordering::Relaxed);
         if pages < LONG {
-            self.due = TOO_LONG;
-            return;
-        }
-        if let Some(wake) = &self.wake {
-            let _ = wake.try_send(());
-        }
-        if pages >= self.due {
-            copy(connection);
+            // It has begun anew.
+            (self.next, self.due) = (LONG, TOO_LONG);
+        } else if pages >= self.due {
+            copy(connection, &self.turn);
             // Somebody who reads may keep the log from beginning anew: not every commit tries.
             self.due = pages.saturating_add(LONG);
+        } else if pages >= self.next
+            && let Some(wake) = &self.wake
+        {
+            let _ = wake.try_send(());
+            self.next = pages.saturating_add(LONG);
         }
     }
 }
@@ -95,14 +104,15 @@ impl Drop for Checkpoints {
     }
 }
 
-fn copy_whenever(connection: &Connection, wakes: &Receiver<()>) {
+fn copy_whenever(connection: &Connection, wakes: &Receiver<()>, turn: &Mutex<()>) {
     while wakes.recv().is_ok() {
-        copy(connection);
+        copy(connection, turn);
     }
 }
 
 /// Copies what nobody reads any more from the log. What fails is tried again: the log keeps it.
-fn copy(connection: &Connection) {
+fn copy(connection: &Connection, turn: &Mutex<()>) {
+    let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
     let checkpoint = "PRAGMA wal_checkpoint(PASSIVE)";
     if let Err(error) = connection.query_row(checkpoint, [], |_| Ok(())) {
         tracing::warn!(%error, "the log was not copied into the database");
