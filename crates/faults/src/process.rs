@@ -42,6 +42,7 @@ impl ServerSettings {
             .arg("--data")
             .arg(&self.folder)
             .env("TIDELOCK_DATABASE", &self.database)
+            .envs(self.environment.iter().cloned())
             .output()
             .await
             .with_context(|| format!("{} does not run", self.program.display()))?;

@@ -4,22 +4,47 @@
 //! told at once to come again. A request that waits for a partner does no work meanwhile: it steps
 //! aside, so that a partner that does not answer takes no place from anybody.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use prometheus_client::{
+    metrics::{counter::Counter, gauge::Gauge},
+    registry::Registry,
+};
 
 use crate::{Failure, Network};
 
 /// The places, and how many are taken.
 pub(crate) struct Places {
     at_most: i64,
-    taken: AtomicI64,
+    taken: Gauge,
+    refused: Counter,
 }
 
 impl Places {
     pub(crate) fn new(at_most: usize) -> Places {
         Places {
             at_most: i64::try_from(at_most).unwrap_or(i64::MAX),
-            taken: AtomicI64::new(0),
+            taken: Gauge::default(),
+            refused: Counter::default(),
         }
+    }
+
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let at_most: Gauge = Gauge::default();
+        at_most.set(self.at_most);
+        registry.register(
+            "requests_at_work",
+            "Requests that are being worked on; those that wait for a partner do not count",
+            self.taken.clone(),
+        );
+        registry.register(
+            "requests_at_work_max",
+            "Requests that may be worked on; further ones are turned away",
+            at_most,
+        );
+        registry.register(
+            "requests_refused",
+            "Requests that were turned away because too many others were worked on",
+            self.refused.clone(),
+        );
     }
 }
 
@@ -34,7 +59,7 @@ impl std::fmt::Debug for Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.shared.places.taken.fetch_sub(1, Ordering::Relaxed);
+        self.0.shared.places.taken.dec();
     }
 }
 
@@ -44,7 +69,7 @@ pub(crate) struct Aside<'a>(&'a Places);
 
 impl Drop for Aside<'_> {
     fn drop(&mut self) {
-        self.0.taken.fetch_add(1, Ordering::Relaxed);
+        self.0.taken.inc();
     }
 }
 
@@ -56,18 +81,21 @@ impl Network {
     /// [`Failure::Busy`] if all of them are taken.
     pub fn take_place(&self) -> Result<Place, Failure> {
         let places = &self.shared.places;
-        let before = places.taken.fetch_add(1, Ordering::Relaxed);
+        let before = places.taken.inc();
         let place = Place(self.clone());
         match before < places.at_most {
             true => Ok(place),
-            false => Err(Failure::Busy),
+            false => {
+                places.refused.inc();
+                Err(Failure::Busy)
+            }
         }
     }
 
     /// Frees the place of a request while it waits for a partner.
     pub(crate) fn step_aside(&self) -> Aside<'_> {
         let places = &self.shared.places;
-        places.taken.fetch_sub(1, Ordering::Relaxed);
+        places.taken.dec();
         Aside(places)
     }
 }

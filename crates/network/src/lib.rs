@@ -72,6 +72,8 @@ pub struct Settings {
     /// How many requests are worked on at the same time; those that wait for a partner do not
     /// count.
     pub requests_at_once: usize,
+    /// How often the laws of the books are checked while the network works, at the most.
+    pub check_every: Duration,
 }
 
 impl Default for Settings {
@@ -82,6 +84,7 @@ impl Default for Settings {
             look_around: Duration::from_secs(1),
             calls_at_once: 64,
             requests_at_once: 1_024,
+            check_every: Duration::from_secs(60),
         }
     }
 }
@@ -161,6 +164,7 @@ impl Network {
         };
         network.spawn(outbox::work(network.clone()));
         network.spawn(watch::work(network.clone()));
+        network.spawn(watch::check(network.clone()));
         network
     }
 

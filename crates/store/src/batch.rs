@@ -20,7 +20,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU8, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -35,6 +35,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
+    condition::{Condition, Health},
     journal::Commit,
     metrics::{Metrics, Queues, Stopwatch},
     record::{Columns, CommitFacts, Stored, for_each_stored},
@@ -81,60 +82,6 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Where new identifiers come from: UUIDs of version 7, or what a simulation puts in their place.
 pub type Identifiers = Arc<dyn Fn() -> Uuid + Send + Sync>;
-
-/// Whether the store can commit, as its last attempt has shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Condition {
-    /// It can.
-    Writable,
-    /// The disk of the database is full.
-    Full,
-    /// The database cannot be reached or written, or the thread that commits has ended.
-    Unavailable,
-}
-
-impl Condition {
-    /// What an error of writing says.
-    fn of(error: &StoreError) -> Condition {
-        match error {
-            StoreError::Full { .. } => Condition::Full,
-            _ => Condition::Unavailable,
-        }
-    }
-}
-
-/// The condition as it is now, shared between the thread that commits and all handles.
-#[derive(Clone, Default)]
-struct Health(Arc<AtomicU8>);
-
-impl Health {
-    fn get(&self) -> Condition {
-        match self.0.load(Ordering::Relaxed) {
-            0 => Condition::Writable,
-            1 => Condition::Full,
-            _ => Condition::Unavailable,
-        }
-    }
-
-    /// Sets the condition and tells of a change.
-    fn set(&self, condition: Condition) {
-        let code = match condition {
-            Condition::Writable => 0,
-            Condition::Full => 1,
-            Condition::Unavailable => 2,
-        };
-        if self.0.swap(code, Ordering::Relaxed) == code {
-            return;
-        }
-        match condition {
-            Condition::Writable => tracing::info!("the database can be written again"),
-            Condition::Full => tracing::error!(
-                "the disk of the database is full: nothing is taken until there is space again"
-            ),
-            Condition::Unavailable => tracing::error!("the database cannot be written"),
-        }
-    }
-}
 
 /// Why a command has no outcome.
 #[derive(Debug, thiserror::Error)]
@@ -568,6 +515,10 @@ impl<D: Driver> Writer<D> {
                         StoreError::Conflict { .. } => Failure::Conflict,
                         StoreError::Full { .. } => Failure::Full,
                         error if error.is_transient() => Failure::Unavailable,
+                        StoreError::Corrupt(_) => {
+                            self.health.set(Condition::Unavailable);
+                            return Err(Failure::Internal);
+                        }
                         _ => return Err(Failure::Internal),
                     };
                 }

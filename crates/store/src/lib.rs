@@ -4,8 +4,11 @@
 //! is committed. Here live batches, rows, queries and the verification of the books; what a
 //! command decides is in the rules, and what is a dialect of SQL is in [`sql`].
 
+mod backup;
 mod batch;
+mod condition;
 mod journal;
+mod laws;
 mod lists;
 mod metrics;
 mod record;
@@ -14,11 +17,13 @@ mod select;
 pub mod sql;
 mod verify;
 
-pub use batch::{Clock, Condition, Identifiers, Store, SubmitError};
+pub use backup::copy;
+pub use batch::{Clock, Identifiers, Store, SubmitError};
+pub use condition::Condition;
 pub use lists::{
     AllocationFilter, AllocationSort, ConnectionFilter, Owned, Page, PartnerFilter, Principal,
     SettlementFilter, Side, TransferFilter, WaitingPartners,
 };
 pub use seed::seed;
 pub use sql::{InvalidLocation, Location, Opening, StoreError};
-pub use verify::{Report, verify, verify_with};
+pub use verify::{Extent, Report, check, verify, verify_with};

@@ -3,24 +3,69 @@
 //! What changes (the head of the chain, balances, holds) is read in one snapshot. What lies below
 //! that head never changes, so the chain up to it is read in pages beside a server at work.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
-use ledger::{Account, Balance, BookError, Entry, Hold, balances_after, invariants};
+use ledger::{Account, Balance, BookError, Entry, Hold, Timestamp, balances_after, invariants};
 use rules::record::{AccountBalance, SignedRequest};
 use uuid::Uuid;
 
 use crate::{
+    batch::Chain,
     journal::{Commit, JOURNAL, JournalRow, POSTINGS, journal_row, posting_row},
-    record::{Columns, Stored, table},
-    sql::{CHAIN, Location, Reader, Row, StoreError, Table, Value, open_reader},
+    laws,
+    record::{Columns, Stored, owner_columns, table},
+    sql::{
+        CHAIN, Location, Reader, Row, StoreError, Table, Value, fault_of_log, faults_of_structure,
+        open_reader,
+    },
 };
 
 /// How many commits are checked at a time: bounds the memory of a verification.
 const COMMITS_AT_ONCE: usize = 1_000;
 
+/// So many of the last commits are recent, unless they have more than [`RECENT_ENTRIES`]. With the
+/// first bound they are read at once, with the second in bounded memory.
+const RECENT_COMMITS: i64 = 1_000;
+const RECENT_ENTRIES: i64 = 100_000;
+
+/// A larger database is not asked for faults of its structure unless all is checked: that would
+/// read the whole of it.
+const STRUCTURE_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
+/// Records that tell another story than the holds and the journal, each query for some of them.
+const RECORDS_THAT_DISAGREE: [(&str, &str); 4] = [
+    (
+        "an allocation does not fit its hold",
+        "SELECT a.id FROM allocations a LEFT JOIN holds h ON h.id = a.id
+            WHERE (h.id IS NULL AND a.state <> 'released') OR h.amount <> a.amount
+                OR h.currency <> a.currency OR h.is_open <> (a.state = 'reserved') LIMIT 20",
+    ),
+    (
+        "a withdrawal does not fit its hold",
+        "SELECT w.id FROM withdrawals w LEFT JOIN holds h ON h.id = w.id
+            WHERE h.id IS NULL OR h.amount <> w.amount OR h.currency <> w.currency
+                OR h.is_open <> (w.state = 'requested') LIMIT 20",
+    ),
+    (
+        "a deposit does not fit the journal",
+        "SELECT d.id FROM deposits d LEFT JOIN journal j ON j.subject = d.id
+            LEFT JOIN postings p ON p.entry = j.number
+            WHERE p.entry IS NULL OR p.amount <> d.amount OR p.currency <> d.currency LIMIT 20",
+    ),
+    (
+        "a hold does not fit the journal",
+        "SELECT h.id FROM holds h JOIN journal j ON j.subject = h.id
+            JOIN postings p ON p.entry = j.number
+            WHERE p.amount <> h.amount OR p.currency <> h.currency LIMIT 20",
+    ),
+];
+
 /// Of the head of the chain what a verification needs.
 const HEADS: &Table = table!("chain_heads", ["lane"],
-    lane Int, sequence Int, hash Bytes, last_entry Int);
+    lane Int, sequence Int, hash Bytes, time_us Int, last_entry Int);
 
 /// What a verification found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,53 +91,154 @@ impl Report {
     }
 }
 
+/// How much of the history is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it, from the first entry, and every record against the journal: as long as there is
+    /// history.
+    Full,
+    /// The last commits, the laws of the books on what is stored now, and the structure of a
+    /// database that is not large: about as long whatever the history.
+    Recent,
+}
+
+impl Extent {
+    /// Files up to this size are examined as a whole.
+    fn structure_bytes_max(self) -> u64 {
+        match self {
+            Extent::Full => u64::MAX,
+            Extent::Recent => STRUCTURE_BYTES_MAX,
+        }
+    }
+}
+
 /// Recomputes every hash and every balance from the journal and compares them with what is
 /// stored; checks conservation, non-negativity and holds. It reads only, and may run beside a
 /// server: the report is of one moment, and what is committed later is not in it.
 ///
 /// # Errors
 ///
-/// Any [`StoreError`] of reading. What is wrong with the books is no error but a fault in the
-/// report, a row that makes no sense among it.
+/// Any [`StoreError`] of reaching the database. What is wrong with the books is no error but a
+/// fault in the report, a row that makes no sense or a database that cannot be read among it.
 pub async fn verify(location: &Location) -> Result<Report, StoreError> {
-    verify_with(open_reader(location, 1).await?).await
+    check(location, Extent::Full).await
 }
 
-/// The same, over a reader of a database that is open already.
+/// The same, to this extent.
+///
+/// # Errors
+///
+/// As [`verify`].
+pub async fn check(location: &Location, extent: Extent) -> Result<Report, StoreError> {
+    let mut report = Report::default();
+    report.faults.extend(fault_of_log(location)?);
+    let reader = match open_reader(location, 1).await {
+        Ok(reader) => reader,
+        // It is none of ours, or one of ours whose description of its tables is damaged.
+        Err(StoreError::Refused(reason)) => {
+            let is_file = matches!(location, Location::Sqlite(_));
+            match faults_of_structure(location, extent.structure_bytes_max()).await {
+                Ok(faults) => report.faults.extend(faults),
+                Err(error @ StoreError::Refused(_)) => return Err(error),
+                Err(error) => report.faults.push(fault_of_reading(is_file, error)?),
+            }
+            if report.is_sound() {
+                return Err(StoreError::Refused(reason));
+            }
+            report.faults.push(reason);
+            return Ok(report);
+        }
+        Err(error) => {
+            let is_file = matches!(location, Location::Sqlite(_));
+            report.faults.push(fault_of_reading(is_file, error)?);
+            return Ok(report);
+        }
+    };
+    examine(reader, report, extent).await
+}
+
+/// The same as [`verify`], over a reader of a database that is open already.
 ///
 /// # Errors
 ///
 /// As of [`verify`].
 pub async fn verify_with(reader: Reader) -> Result<Report, StoreError> {
+    examine(reader, Report::default(), Extent::Full).await
+}
+
+async fn examine(reader: Reader, report: Report, extent: Extent) -> Result<Report, StoreError> {
     let mut verification = Verification {
         reader,
-        report: Report::default(),
+        report,
+        extent,
         moved: BTreeMap::new(),
+        last_moved: BTreeMap::new(),
         next_commit: 1,
         next_entry: 1,
         previous: vec![0; 32],
+        time: Timestamp(0),
+        progress: Progress::default(),
     };
-    verification.check().await?;
+    if let Err(error) = verification.check().await {
+        let fault = fault_of_reading(verification.reader.is_file(), error)?;
+        verification.fault(fault);
+    }
+    verification.check_structure().await?;
     Ok(verification.report)
+}
+
+/// What keeps a database from being read, as a fault if it is in the database, else as an error.
+fn fault_of_reading(is_file: bool, error: StoreError) -> Result<String, StoreError> {
+    match error {
+        StoreError::Corrupt(reason) => Ok(format!("the database cannot be read: {reason}")),
+        // A file whose description of its own tables is damaged has no such table or column.
+        StoreError::Other { source } if is_file => {
+            Ok(format!("the database cannot be read: {}", Chain(&*source)))
+        }
+        other => Err(other),
+    }
+}
+
+/// Tells how far a long verification has come.
+#[derive(Default)]
+struct Progress(Option<Instant>);
+
+impl Progress {
+    fn tell(&mut self, done: i64, of: i64) {
+        const PERIOD: Duration = Duration::from_secs(5);
+        let now = Instant::now();
+        let last = *self.0.get_or_insert(now);
+        if now.duration_since(last) >= PERIOD {
+            self.0 = Some(now);
+            tracing::info!(commits = done, of, "verifying the books");
+        }
+    }
 }
 
 struct Verification {
     reader: Reader,
     report: Report,
+    extent: Extent,
     /// What stands on every account by the journal, and the last entry that moved it.
     moved: BTreeMap<Account, (Balance, i64)>,
+    /// The last entry that moved an account, where only the last commits are read.
+    last_moved: BTreeMap<Account, i64>,
     /// The number that the next commit has to have.
     next_commit: i64,
     /// The number that its first entry has to have.
     next_entry: i64,
     /// The hash of the commit before it.
     previous: Vec<u8>,
+    /// The time of the commit before it.
+    time: Timestamp,
+    progress: Progress,
 }
 
 /// The head of the chain.
 struct Head {
     sequence: i64,
     hash: Vec<u8>,
+    time: Timestamp,
     last_entry: i64,
 }
 
@@ -102,6 +248,7 @@ impl Head {
         Ok(Head {
             sequence: columns.int()?,
             hash: columns.bytes()?,
+            time: columns.time()?,
             last_entry: columns.int()?,
         })
     }
@@ -115,13 +262,28 @@ fn select(table: &Table, rest: &str) -> String {
     )
 }
 
-/// Counts the rows that no commit up to the head took in, and finds the first of them. `column`
-/// counts up to what `limit` of the head says.
-fn strays(table: &str, column: &str, limit: &str) -> String {
-    format!(
-        "SELECT count(*), min({column}) FROM {table} WHERE {column} < 1
-            OR {column} > (SELECT {limit} FROM chain_heads WHERE lane = 0)"
-    )
+/// Counts the rows that no commit up to the head took in, and finds the first of them: a row for
+/// each table that can have some.
+fn all_strays() -> String {
+    let tables = [
+        (JOURNAL.name, "entry", "number", "last_entry"),
+        (POSTINGS.name, "entry", "entry", "last_entry"),
+        (CHAIN.name, "commit", "sequence", "sequence"),
+        (
+            SignedRequest::TABLE.name,
+            "commit",
+            "commit_sequence",
+            "sequence",
+        ),
+    ];
+    let counts = tables.map(|(table, what, column, limit)| {
+        format!(
+            "SELECT '{table}' AS name, '{what}' AS what, count(*) AS count, min({column}) AS first
+                FROM {table} WHERE {column} < 1
+                    OR {column} > (SELECT {limit} FROM chain_heads WHERE lane = 0)"
+        )
+    });
+    counts.join(" UNION ALL ")
 }
 
 /// The key of a row, for whoever has to find it.
@@ -168,34 +330,124 @@ impl Verification {
     }
 
     async fn check(&mut self) -> Result<(), StoreError> {
-        let requests = SignedRequest::TABLE.name;
-        let [heads, balances, holds, journal, postings, chain, requests] = self
+        match self.extent {
+            Extent::Full => self.check_all().await,
+            Extent::Recent => self.check_recent().await,
+        }
+    }
+
+    async fn check_all(&mut self) -> Result<(), StoreError> {
+        let [heads, balances, holds, strays] = self
             .reader
             .snapshot([
                 select(HEADS, "WHERE lane = 0"),
                 select(AccountBalance::TABLE, ""),
                 select(Hold::TABLE, "WHERE is_open"),
-                strays(JOURNAL.name, "number", "last_entry"),
-                strays(POSTINGS.name, "entry", "last_entry"),
-                strays(CHAIN.name, "sequence", "sequence"),
-                strays(requests, "commit_sequence", "sequence"),
+                all_strays(),
             ])
             .await?;
-        let Some(head) = self.read(HEADS, heads, Head::from_row).pop() else {
-            self.fault("the chain has no head in chain_heads: nothing can be verified");
+        let Some(head) = self.head(heads, strays)? else {
             return Ok(());
         };
-        self.check_strays(JOURNAL, "entry", journal)?;
-        self.check_strays(POSTINGS, "entry", postings)?;
-        self.check_strays(&CHAIN, "commit", chain)?;
-        self.check_strays(SignedRequest::TABLE, "commit", requests)?;
-        self.check_chain(&head).await?;
+        self.check_chain(&head, 0).await?;
         let balances = self.read(AccountBalance::TABLE, balances, |columns| {
             let record = AccountBalance::from_row(columns)?;
             Ok((record.account, (record.balance, columns.int()?)))
         });
         let holds = self.read(Hold::TABLE, holds, Hold::from_row);
         self.check_balances(&balances.into_iter().collect(), &holds);
+        self.check_records().await
+    }
+
+    async fn check_recent(&mut self) -> Result<(), StoreError> {
+        let queries = [select(HEADS, "WHERE lane = 0"), all_strays()];
+        let [heads, strays] = self.reader.snapshot(queries).await?;
+        let Some(head) = self.head(heads, strays)? else {
+            return Ok(());
+        };
+        for violation in laws::violations(&self.reader).await? {
+            self.fault(violation.to_string());
+        }
+        let sql = select(
+            &CHAIN,
+            "WHERE lane = 0 AND sequence > $1 AND (first_entry > $2 OR sequence = $3)
+                ORDER BY sequence LIMIT 1",
+        );
+        let params = vec![
+            head.sequence.saturating_sub(RECENT_COMMITS).into(),
+            head.last_entry.saturating_sub(RECENT_ENTRIES).into(),
+            head.sequence.into(),
+        ];
+        let rows = self.reader.query(&sql, params).await?;
+        if let Some((first, _)) = self.read(&CHAIN, rows, Commit::from_row).pop() {
+            self.next_commit = first.sequence;
+            self.next_entry = first.first_entry;
+            self.report.entries = first.first_entry - 1;
+            self.previous = first.previous_hash;
+        }
+        self.check_chain(&head, self.next_commit - 1).await?;
+        self.check_last_moves().await
+    }
+
+    /// The head of the chain, and what lies beyond it.
+    fn head(&mut self, heads: Vec<Row>, strays: Vec<Row>) -> Result<Option<Head>, StoreError> {
+        for mut row in strays {
+            if let (count, Some(first)) = (row.int(2)?, row.optional_int(3)?) {
+                let (name, what) = (row.text(0)?, row.text(1)?);
+                self.fault(format!(
+                    "rows of {name} that no commit up to the head took in: {count}, the first of {what} {first}"
+                ));
+            }
+        }
+        let head = self.read(HEADS, heads, Head::from_row).pop();
+        if head.is_none() {
+            self.fault("the chain has no head in chain_heads: nothing can be verified");
+        }
+        Ok(head)
+    }
+
+    /// Whether accounts say that they were moved by the entries that moved them last, or by later
+    /// ones.
+    async fn check_last_moves(&mut self) -> Result<(), StoreError> {
+        let sql =
+            "SELECT entry FROM balances WHERE owner_kind = $1 AND owner = $2 AND currency = $3";
+        for (account, entry) in std::mem::take(&mut self.last_moved) {
+            let [kind, owner] = owner_columns(account.owner);
+            let params = vec![kind, owner, account.currency.as_str().into()];
+            let row = self.reader.query(sql, params).await?.pop();
+            let found = row.map(|mut row| row.int(0)).transpose()?;
+            if found.is_none_or(|found| found < entry) {
+                self.fault(format!(
+                    "{} was moved by entry {entry}, but is stored as moved last by entry {}",
+                    account.available(),
+                    found.unwrap_or_default()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the records tell of the same amounts as the holds and the journal.
+    async fn check_records(&mut self) -> Result<(), StoreError> {
+        for (what, sql) in RECORDS_THAT_DISAGREE {
+            for mut row in self.reader.query(sql, Vec::new()).await? {
+                let id = row.uuid(0)?;
+                self.fault(format!("{what} ({id})"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the database finds wrong with itself.
+    async fn check_structure(&mut self) -> Result<(), StoreError> {
+        let bytes_max = self.extent.structure_bytes_max();
+        match self.reader.faults_of_structure(bytes_max).await {
+            Ok(faults) => faults.into_iter().for_each(|fault| self.fault(fault)),
+            Err(error) => {
+                let fault = fault_of_reading(self.reader.is_file(), error)?;
+                self.fault(fault);
+            }
+        }
         Ok(())
     }
 
@@ -225,25 +477,8 @@ impl Verification {
         records
     }
 
-    fn check_strays(
-        &mut self,
-        table: &Table,
-        what: &str,
-        counted: Vec<Row>,
-    ) -> Result<(), StoreError> {
-        for mut row in counted {
-            if let (count, Some(first)) = (row.int(0)?, row.optional_int(1)?) {
-                let name = table.name;
-                self.fault(format!(
-                    "rows of {name} that no commit up to the head took in: {count}, the first of {what} {first}"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks all commits up to `head` and books their entries.
-    async fn check_chain(&mut self, head: &Head) -> Result<(), StoreError> {
+    /// Checks all commits after `checked` up to `head` and books their entries.
+    async fn check_chain(&mut self, head: &Head, mut checked: i64) -> Result<(), StoreError> {
         let sql = select(
             &CHAIN,
             &format!(
@@ -253,7 +488,6 @@ impl Verification {
         );
         // From row to row, not from number to number: a head that was tampered with may name a
         // commit that is out of reach.
-        let mut checked = 0;
         loop {
             let params = vec![checked.into(), head.sequence.into()];
             let rows = self.reader.query(&sql, params).await?;
@@ -264,6 +498,7 @@ impl Verification {
             let commits = self.read(&CHAIN, rows, Commit::from_row);
             self.check_commits(commits, checked + 1, last).await?;
             checked = last;
+            self.progress.tell(checked, head.sequence);
         }
         if self.next_commit <= head.sequence {
             let gap = missing("commit", "commits", self.next_commit, head.sequence);
@@ -271,6 +506,9 @@ impl Verification {
         }
         if self.previous != head.hash {
             self.fault("the head of the chain does not bear the hash of its last commit");
+        }
+        if self.time != head.time {
+            self.fault("the head of the chain does not bear the time of its last commit");
         }
         if self.report.entries != head.last_entry {
             let fault = format!(
@@ -377,6 +615,7 @@ impl Verification {
         self.next_commit = sequence.saturating_add(1);
         self.next_entry = commit.last_entry.saturating_add(1);
         self.previous = hash;
+        self.time = commit.time;
     }
 
     /// The entries of a commit; what is wrong with them is a fault each.
@@ -416,6 +655,14 @@ impl Verification {
     }
 
     fn book(&mut self, number: i64, entry: &Entry) {
+        if self.extent == Extent::Recent {
+            for posting in &entry.postings {
+                for holding in [&posting.from, &posting.to] {
+                    self.last_moved.insert(holding.account.clone(), number);
+                }
+            }
+            return;
+        }
         let known = |account: &Account| self.moved.get(account).copied().unwrap_or_default().0;
         match balances_after(&entry.postings, known) {
             Ok(after) => {

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "count-allocations")]
 mod allocations;
+mod backup;
 mod demo;
 mod init;
 mod installation;
@@ -39,6 +40,10 @@ enum Command {
     Serve(serve::Serve),
     /// Recompute the books from the journal and say whether they agree
     Verify(verify::Verify),
+    /// Copy the database, on SQLite, beside the running network, and verify the copy
+    Backup(backup::Backup),
+    /// Put a backup where no database is, and verify it
+    Restore(backup::Restore),
     /// Play the main job from Create Partner to a settled trade, with a simulated exchange
     Demo(demo::Demo),
     /// Act as operator of a running network
@@ -76,8 +81,10 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Init(init) => init.run().await.map(|()| ExitCode::SUCCESS),
-        Command::Serve(serve) => serve.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Serve(serve) => serve.run().await,
         Command::Verify(verify) => verify.run().await,
+        Command::Backup(backup) => backup.run().await,
+        Command::Restore(restore) => restore.run().await,
         Command::Demo(demo) => demo.run().await.map(|()| ExitCode::SUCCESS),
         Command::Operator(operator) => operator.run().await.map(|()| ExitCode::SUCCESS),
         Command::Sandbox(sandbox) => sandbox.run().await.map(|()| ExitCode::SUCCESS),

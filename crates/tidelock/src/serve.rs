@@ -1,16 +1,31 @@
 //! `tidelock serve`: the network as a server.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use network::Network;
-use store::{Opening, Store};
+use store::{Extent, Opening, Store, StoreError};
 use tokio::net::TcpListener;
 
 use crate::{
     installation::Installation,
     logging::{self, LogFormat},
 };
+
+/// How far the books are checked before the network starts.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Check {
+    /// All of the history; takes the longer the more there is
+    Full,
+    /// The last commits, what stands on the accounts, and a small file as a whole
+    Recent,
+    /// Not at all: start on whatever can be opened
+    Off,
+}
 
 #[derive(clap::Args)]
 pub(crate) struct Serve {
@@ -39,13 +54,20 @@ pub(crate) struct Serve {
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     database_time_limit: u64,
 
+    /// How far the books are checked before the network starts. It does not start on a database
+    /// that is damaged
+    #[arg(long, env = "TIDELOCK_CHECK", value_enum, default_value_t = Check::Recent)]
+    check: Check,
+
     /// Form of the log lines
     #[arg(long, value_enum, default_value_t = LogFormat::Json)]
     log_format: LogFormat,
 }
 
 impl Serve {
-    pub(crate) async fn run(self) -> anyhow::Result<()> {
+    /// Exits with 0 after it was asked to stop, with 2 without having started if the database is
+    /// damaged.
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         logging::start(self.log_format)?;
         let settings = network::Settings {
             lease: Duration::from_secs(self.lease),
@@ -57,14 +79,22 @@ impl Serve {
             Some(address) => Some(bind(address).await?),
             None => None,
         };
+        // Without it there is no installation, which is to be said before anything else.
+        self.installation.read_master_key()?;
+        if !self.may_start().await? {
+            return Ok(ExitCode::from(2));
+        }
         let opening = Opening {
             create: false,
             answer_within: Duration::from_secs(self.database_time_limit),
+            trusting: self.check == Check::Off,
             ..Opening::default()
         };
         let store = self.installation.open_store_as(opening).await?;
         let network = start(&self.installation, store, settings)?;
         let address = listener.local_addr()?;
+        // Whoever reads the next line may ask us to stop.
+        let stop = stopped();
         // Scripts and tests that ask for port 0 read the address from here.
         println!("listening on http://{address}");
         if let Some(monitoring) = &monitoring {
@@ -80,9 +110,52 @@ impl Serve {
         };
         #[cfg(feature = "count-allocations")]
         tokio::spawn(crate::allocations::tell(self.installation.data.clone()));
-        server::serve(listeners, network, &settings, stopped()).await;
+        server::serve(listeners, network, &settings, stop).await;
         tracing::info!("the network has stopped");
-        Ok(())
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Checks the books as far as was asked for, and says what is wrong with them.
+    async fn may_start(&self) -> anyhow::Result<bool> {
+        let extent = match self.check {
+            Check::Full => Extent::Full,
+            Check::Recent => Extent::Recent,
+            Check::Off => {
+                tracing::warn!("the books are not checked");
+                return Ok(true);
+            }
+        };
+        let location = self.installation.location()?;
+        let began = Instant::now();
+        let report = match store::check(&location, extent).await {
+            Ok(report) => report,
+            // Of a database that is missing, or of an earlier version, opening says what there is
+            // to say. An earlier version is brought up to date without a check.
+            Err(StoreError::Refused(reason)) => {
+                tracing::info!(
+                    reason,
+                    "the books cannot be checked before the database is opened"
+                );
+                return Ok(true);
+            }
+            Err(error) => return Err(error).context(format!("the database {location}")),
+        };
+        for fault in &report.faults {
+            tracing::error!(fault, "the database is damaged");
+        }
+        if report.is_sound() {
+            let (commits, last_hash) = (report.commits, &report.last_hash);
+            let took_ms = began.elapsed().as_millis();
+            tracing::info!(commits, last_hash, took_ms, check = ?self.check, "the books agree");
+            return Ok(true);
+        }
+        let count = report.faults.len();
+        eprintln!(
+            "tidelock: the database {location} is damaged ({count} faults, see the log): the \
+             network does not start. Look at it with `tidelock verify`, restore a backup with \
+             `tidelock restore`, or start all the same with --check off"
+        );
+        Ok(false)
     }
 }
 
@@ -102,19 +175,26 @@ pub(crate) fn start(
     Ok(Network::start(store, caller, master_key, settings))
 }
 
-/// Resolves when the process is asked to stop.
-pub(crate) async fn stopped() {
-    let interrupt = tokio::signal::ctrl_c();
+/// Resolves when the process is asked to stop. It is listened for from now on, whenever the future
+/// is first looked at.
+pub(crate) fn stopped() -> impl Future<Output = ()> {
     #[cfg(unix)]
-    {
+    let asked = {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        )
+    };
+    async move {
+        #[cfg(unix)]
+        if let (Ok(mut interrupt), Ok(mut terminate)) = asked {
             tokio::select! {
-                _ = interrupt => {}
+                _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
             return;
         }
+        let _ = tokio::signal::ctrl_c().await;
     }
-    let _ = interrupt.await;
 }

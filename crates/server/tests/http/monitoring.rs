@@ -1,11 +1,12 @@
 //! What supervisors are told: health for everybody, figures on an address of their own.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use reqwest::Method;
 use serde_json::json;
 
 use crate::fixture::{CLIENT, Options, World, hear, on_each_database, request};
+use crate::movements::eventually;
 
 /// The figures, by name and labels as they are written.
 async fn figures(world: &World) -> BTreeMap<String, f64> {
@@ -108,6 +109,8 @@ async fn figures_tell_of_requests_batches_calls_and_queues() {
         for queue in [
             "tidelock_commands_waiting",
             "tidelock_http_requests_in_flight",
+            "tidelock_requests_at_work",
+            "tidelock_requests_refused_total",
             "tidelock_partner_calls_in_flight",
             "tidelock_readers_waited_for",
             "tidelock_outbox_messages",
@@ -151,6 +154,50 @@ async fn health_is_told_to_everybody() {
                 assert_eq!((code, body), (200, json!({"status": status})));
             }
         }
+    })
+    .await;
+}
+
+/// The laws of the books are checked while the network works, and what breaks one is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_law_shows_in_the_figures() {
+    let options = Options {
+        network: network::Settings {
+            check_every: Duration::from_millis(20),
+            ..network::Settings::default()
+        },
+        ..Options::default()
+    };
+    on_each_database(options, async |world| {
+        world.client.become_client().await.expect("a client");
+        let checks = async |result: &str| {
+            let name = format!("tidelock_invariant_checks_total{{result=\"{result}\"}}");
+            figures(world).await[&name]
+        };
+        let happens = async |result: &str| {
+            let before = checks(result).await;
+            eventually("a check", async || {
+                (checks(result).await > before + 1.0).then_some(())
+            })
+            .await;
+        };
+        happens("sound").await;
+        assert_eq!(checks("broken").await, 0.0);
+        assert_eq!(figures(world).await["tidelock_invariant_violations"], 0.0);
+
+        // Money that nobody has paid in, held for nobody knows what.
+        let make = "UPDATE balances SET held = available WHERE owner_kind = 1";
+        world.database.execute(make).await;
+        happens("broken").await;
+        let told = figures(world).await["tidelock_invariant_violations"];
+        assert!(told >= 2.0, "{told}");
+        let unmake = "UPDATE balances SET held =
+            (SELECT held FROM balances WHERE owner_kind = 0 LIMIT 1) WHERE owner_kind = 1";
+        world.database.execute(unmake).await;
+        happens("sound").await;
+        assert_eq!(figures(world).await["tidelock_invariant_violations"], 0.0);
+        let last = figures(world).await["tidelock_invariant_check_last_seconds"];
+        assert!(last > 1.7e9, "{last}");
     })
     .await;
 }

@@ -131,9 +131,19 @@ async fn apply<S: Session>(session: &mut S, migrations: &[Migration]) -> Result<
     Ok(())
 }
 
-/// A database that cannot even be asked what is applied is not one of ours.
+/// A database that cannot even be asked what is applied is not one of ours; unless it is one of
+/// ours that is damaged, where SQLite fails on more than that a table is missing.
 pub(super) fn missing_record(error: StoreError) -> StoreError {
     match error {
+        StoreError::Other { source }
+            if matches!(
+                source.downcast_ref(),
+                Some(rusqlite::Error::SqliteFailure(_, told))
+                    if told.as_deref().is_none_or(|told| !told.starts_with("no such table"))
+            ) =>
+        {
+            StoreError::Corrupt(source.to_string())
+        }
         StoreError::Other { source } => {
             let mut cause: &dyn Error = &*source;
             while let Some(deeper) = cause.source() {

@@ -24,6 +24,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod value;
+mod wal;
 
 pub use driver::{CHAIN, ChainHead, Driver, Fetch, Write, WriteMode};
 pub use error::{CommitError, StoreError};
@@ -43,6 +44,9 @@ pub struct Opening {
     /// The longest wait for an answer of a PostgreSQL server. One that says nothing for longer
     /// counts as lost.
     pub answer_within: Duration,
+    /// Whether to open a SQLite database although its log is damaged, and give up what stands
+    /// behind the damage.
+    pub trusting: bool,
 }
 
 impl Default for Opening {
@@ -51,6 +55,7 @@ impl Default for Opening {
             create: true,
             readers_max: 8,
             answer_within: Duration::from_secs(30),
+            trusting: false,
         }
     }
 }
@@ -78,14 +83,20 @@ pub async fn open(
     open_with(location, opening, MIGRATIONS).await
 }
 
-async fn open_with(
+/// The same with another list of migrations, for tests of upgrades: a database as an earlier
+/// version of this program left it.
+///
+/// # Errors
+///
+/// As [`open`].
+pub async fn open_with(
     location: &Location,
     opening: Opening,
     migrations: &[Migration],
 ) -> Result<(Connection, Reader), StoreError> {
     let (session, pool) = match location {
         Location::Sqlite(path) => {
-            let mut session = sqlite::Session::open(path, opening.create)?;
+            let mut session = sqlite::Session::open(path, opening)?;
             migrate::migrate(&mut session, migrations, opening.create).await?;
             (
                 Session::Sqlite(session),
@@ -141,6 +152,38 @@ pub async fn open_in_memory(name: &str) -> Result<(Connection, Reader), StoreErr
         Connection(Session::Sqlite(session)),
         Reader(reader::Pool::Memory(Arc::new(reader))),
     ))
+}
+
+/// What is wrong with the write-ahead log of a SQLite database, if something is and nobody has the
+/// database open for writing.
+///
+/// # Errors
+///
+/// Any [`StoreError`] of reading it.
+pub fn fault_of_log(location: &Location) -> Result<Option<String>, StoreError> {
+    match location {
+        Location::Sqlite(path) => sqlite::fault_of_log(path),
+        Location::Postgres(_) => Ok(None),
+    }
+}
+
+/// What SQLite finds wrong with a file of at most so many bytes, whatever is in it; nothing of other
+/// databases.
+///
+/// # Errors
+///
+/// Any [`StoreError`]; [`StoreError::Corrupt`] where SQLite cannot even look.
+pub async fn faults_of_structure(
+    location: &Location,
+    bytes_max: u64,
+) -> Result<Vec<String>, StoreError> {
+    match location {
+        Location::Sqlite(path) => {
+            let reader = Reader(sqlite_readers(path, 1)?);
+            reader.faults_of_structure(bytes_max).await
+        }
+        Location::Postgres(_) => Ok(Vec::new()),
+    }
 }
 
 /// Opens a database for reading only, beside whoever has it open for writing.

@@ -1,8 +1,10 @@
 //! The read side: a pool of connections for lists and look-ups that no batch
 //! waits for. They see what is committed and write nothing.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::dialect::Dialect;
 use super::error::StoreError;
 use super::value::{Row, Value};
 use super::{postgres, sqlite};
@@ -76,5 +78,65 @@ impl Reader {
         answers
             .try_into()
             .map_err(|_| StoreError::other("not every query was answered"))
+    }
+
+    /// Whether the database is a file of SQLite.
+    pub fn is_file(&self) -> bool {
+        matches!(self.0, Pool::Sqlite(_))
+    }
+
+    /// The words that add up a column of amounts.
+    pub fn sum_of(&self, column: &str) -> String {
+        match &self.0 {
+            Pool::Sqlite(_) | Pool::Memory(_) => {
+                format!("{}({column})", sqlite::SUM_OF_AMOUNTS)
+            }
+            Pool::Postgres(_) => format!("SUM({column})"),
+        }
+    }
+
+    /// The amount zero, as a literal.
+    pub fn zero_amount(&self) -> &'static str {
+        match &self.0 {
+            Pool::Sqlite(_) | Pool::Memory(_) => Dialect::Sqlite.zero_amount(),
+            Pool::Postgres(_) => Dialect::Postgres.zero_amount(),
+        }
+    }
+
+    /// What the database itself finds wrong with its pages, its indexes and the constraints of its
+    /// tables, if it has at most so many bytes. SQLite alone can be asked.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`].
+    pub async fn faults_of_structure(&self, bytes_max: u64) -> Result<Vec<String>, StoreError> {
+        match &self.0 {
+            Pool::Sqlite(reader) if reader.size() <= bytes_max => {
+                let rows = self.query("PRAGMA integrity_check", Vec::new()).await?;
+                let told: Result<Vec<String>, _> =
+                    rows.into_iter().map(|mut row| row.text(0)).collect();
+                Ok(told?.into_iter().filter(|line| line != "ok").collect())
+            }
+            Pool::Sqlite(_) | Pool::Memory(_) | Pool::Postgres(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Writes a copy of the database, as it is at one moment, into an empty file, beside whoever
+    /// writes. It is not flushed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Refused`] on PostgreSQL, which has tools of its own for that; else any
+    /// [`StoreError`].
+    pub async fn copy_into(&self, target: PathBuf) -> Result<(), StoreError> {
+        match &self.0 {
+            Pool::Sqlite(reader) => Arc::clone(reader).copy_into(target).await,
+            Pool::Memory(_) => Err(StoreError::Refused(
+                "a database in memory is not backed up".to_owned(),
+            )),
+            Pool::Postgres(_) => Err(StoreError::Refused(
+                "a database on PostgreSQL is backed up by the means of PostgreSQL, such as pg_basebackup".to_owned(),
+            )),
+        }
     }
 }

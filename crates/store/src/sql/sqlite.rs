@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags, Statement, ffi, params_from_iter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -21,7 +22,8 @@ use super::driver;
 use super::driver::{Fetch, Write, WriteMode};
 use super::error::{CommitError, StoreError};
 use super::reader::Occupancy;
-use super::value::{Row, Value};
+use super::value::{Row, Value, amount_from_blob, amount_to_blob};
+use super::{Opening, wal};
 
 /// Longest wait for a lock. Within our own process nobody holds one for long;
 /// somebody with a shell on the database might.
@@ -50,11 +52,17 @@ pub(super) struct Session {
 
 impl Session {
     /// Opens the file for writing; with `create` makes it when it is missing.
-    pub(super) fn open(path: &Path, create: bool) -> Result<Self, StoreError> {
-        if !create {
+    pub(super) fn open(path: &Path, opening: Opening) -> Result<Self, StoreError> {
+        if !opening.create {
             require(path)?;
         }
         let lock = lock(path)?;
+        if !opening.trusting
+            && let Some(cut_off) = wal::inspect(path).map_err(StoreError::unavailable)?
+        {
+            return Err(StoreError::Corrupt(cut_off.to_string()));
+        }
+        wal::write_anew(path).map_err(StoreError::unavailable)?;
         let mut connection = connect(
             path,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
@@ -302,6 +310,23 @@ impl Reader {
             .await
     }
 
+    /// Writes a copy of the database, as it is now, into an empty file; it is not flushed.
+    pub(super) async fn copy_into(self: Arc<Self>, target: PathBuf) -> Result<(), StoreError> {
+        self.run(move |connection| {
+            let target = target
+                .to_str()
+                .ok_or_else(|| StoreError::Refused(format!("{} is no UTF-8", target.display())))?;
+            let copied = connection.execute("VACUUM INTO ?", [target]);
+            copied.map(|_| ()).map_err(classify)
+        })
+        .await
+    }
+
+    /// How many bytes the database has.
+    pub(super) fn size(&self) -> u64 {
+        std::fs::metadata(&self.path).map_or(0, |file| file.len())
+    }
+
     /// Does something with a connection that nobody else uses meanwhile.
     async fn run<T: Send + 'static>(
         self: Arc<Self>,
@@ -381,6 +406,10 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
         .map_err(classify)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(classify)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection
+        .create_aggregate_function(SUM_OF_AMOUNTS, 1, flags, Sum)
+        .map_err(classify)?;
     Ok(connection)
 }
 
@@ -390,6 +419,39 @@ fn connect_in_memory(name: &str) -> Result<Connection, StoreError> {
         | OpenFlags::SQLITE_OPEN_URI;
     let address = format!("file:{name}?mode=memory&cache=shared");
     connect(Path::new(&address), flags)
+}
+
+/// The name of the function that adds amounts up: to SQLite they are blobs.
+pub(super) const SUM_OF_AMOUNTS: &str = "sum_of_amounts";
+
+struct Sum;
+
+impl Aggregate<i128, Vec<u8>> for Sum {
+    fn init(&self, _: &mut Context<'_>) -> Result<i128, Error> {
+        Ok(0)
+    }
+
+    fn step(&self, context: &mut Context<'_>, sum: &mut i128) -> Result<(), Error> {
+        let amount = context.get_raw(0).as_blob().ok().and_then(amount_from_blob);
+        let total = amount.and_then(|amount| sum.checked_add(amount));
+        *sum = total.ok_or_else(|| Error::UserFunctionError("no sum of amounts".into()))?;
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, sum: Option<i128>) -> Result<Vec<u8>, Error> {
+        Ok(amount_to_blob(sum.unwrap_or_default()).to_vec())
+    }
+}
+
+/// What is wrong with the log of a database that nobody has open for writing; one that somebody
+/// has open is theirs to look after.
+pub(super) fn fault_of_log(path: &Path) -> Result<Option<String>, StoreError> {
+    require(path)?;
+    let Ok(_lock) = lock(path) else {
+        return Ok(None);
+    };
+    let cut_off = wal::inspect(path).map_err(StoreError::unavailable)?;
+    Ok(cut_off.map(|cut_off| cut_off.to_string()))
 }
 
 fn require(path: &Path) -> Result<(), StoreError> {

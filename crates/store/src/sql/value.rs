@@ -72,11 +72,11 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 const SIGN: u128 = 1 << 127;
 
 /// An amount as SQLite holds it: 16 bytes, big-endian, the sign bit flipped.
-fn amount_to_blob(amount: i128) -> [u8; 16] {
+pub(super) fn amount_to_blob(amount: i128) -> [u8; 16] {
     (amount.cast_unsigned() ^ SIGN).to_be_bytes()
 }
 
-fn amount_from_blob(blob: &[u8]) -> Option<i128> {
+pub(super) fn amount_from_blob(blob: &[u8]) -> Option<i128> {
     let bytes = blob.try_into().ok()?;
     Some((u128::from_be_bytes(bytes) ^ SIGN).cast_signed())
 }
@@ -121,6 +121,12 @@ pub struct Row(Vec<Value>);
 impl From<Vec<Value>> for Row {
     fn from(values: Vec<Value>) -> Self {
         Self(values)
+    }
+}
+
+impl From<Row> for Vec<Value> {
+    fn from(row: Row) -> Self {
+        row.0
     }
 }
 

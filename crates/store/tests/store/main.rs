@@ -24,11 +24,13 @@ macro_rules! on_both {
     };
 }
 
+mod base_backup;
 mod batches;
 mod chain;
 mod closing;
 mod conflicts;
 mod cuts;
+mod damage;
 mod history;
 mod lists;
 mod losses;
@@ -37,4 +39,5 @@ mod outbox;
 mod processes;
 mod records;
 mod restarts;
+mod upgrading;
 mod verifying;

@@ -75,20 +75,27 @@ impl Server {
 
     /// Makes a standby that follows `primary` under `name`, and starts it.
     pub fn standby_of(primary: &Server, name: &str) -> Self {
+        Self::copy_of(primary, name, &["--write-recovery-conf"])
+    }
+
+    /// Takes a base backup of `primary` while it works, and starts a server of its own on it.
+    pub fn restored_from(primary: &Server) -> Self {
+        Self::copy_of(primary, "backup", &[])
+    }
+
+    fn copy_of(primary: &Server, name: &str, more: &[&str]) -> Self {
         let server = Self::bare();
-        server.run(
-            "pg_basebackup",
-            [
-                &format!("--pgdata={}", server.data().display()),
-                &format!(
-                    "--dbname=host=127.0.0.1 port={} user=postgres application_name={name}",
-                    primary.port
-                ),
-                "--checkpoint=fast",
-                "--write-recovery-conf",
-                "--no-sync",
-            ],
-        );
+        let mut arguments = vec![
+            format!("--pgdata={}", server.data().display()),
+            format!(
+                "--dbname=host=127.0.0.1 port={} user=postgres application_name={name}",
+                primary.port
+            ),
+            "--checkpoint=fast".to_owned(),
+            "--no-sync".to_owned(),
+        ];
+        arguments.extend(more.iter().map(ToString::to_string));
+        server.run("pg_basebackup", &arguments);
         server.configure(&[&format!("port = {}", server.port)]);
         server.start_again();
         server
@@ -203,7 +210,7 @@ impl Server {
         self.command("pg_ctl", arguments).output().expect("pg_ctl")
     }
 
-    fn run<const N: usize>(&self, program: &str, arguments: [&str; N]) {
+    fn run(&self, program: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) {
         let done = self.command(program, arguments).output().expect(program);
         assert!(done.status.success(), "{program}: {done:?}");
     }

@@ -5,8 +5,8 @@ use std::{fmt, path::Path, process::Stdio, time::Duration};
 use tempfile::TempDir;
 use testkit::TestDatabase;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
-    process::{Child, Command},
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
     task::JoinHandle,
 };
 
@@ -112,7 +112,12 @@ impl Installation {
 
     /// Starts the network on a free port.
     pub(crate) async fn serve(&self) -> Server {
-        let words = ["serve", "--listen", "127.0.0.1:0"];
+        self.serve_with(&[]).await
+    }
+
+    /// The same, told more.
+    pub(crate) async fn serve_with(&self, more: &[&str]) -> Server {
+        let words = [&["serve", "--listen", "127.0.0.1:0"], more].concat();
         let mut process = command(&words, &self.environment())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -136,6 +141,7 @@ impl Installation {
             url: url.to_owned(),
             operator_token: self.operator_token.clone(),
             process,
+            output: lines,
             log,
         }
     }
@@ -146,10 +152,22 @@ pub(crate) struct Server {
     pub(crate) url: String,
     operator_token: String,
     process: Child,
+    output: Lines<BufReader<ChildStdout>>,
     log: JoinHandle<String>,
 }
 
 impl Server {
+    /// The first operator's token.
+    pub(crate) fn token(&self) -> &str {
+        &self.operator_token
+    }
+
+    /// What the network says next on its output.
+    pub(crate) async fn next_line(&mut self) -> String {
+        let line = self.output.next_line().await.expect("a line");
+        line.expect("a line")
+    }
+
     /// Runs `tidelock operator` against the network.
     pub(crate) async fn operator(&self, words: &[&str]) -> Ran {
         let words = [&["operator"], words].concat();

@@ -2,6 +2,7 @@
 //! (`kill -9`), its database fails over, several of it share one database. The scenarios are those
 //! of the `faults` crate, which runs them longer as commands; here are short forms.
 
+mod disk;
 mod every_step;
 
 use std::time::Duration;
