@@ -15,6 +15,7 @@ use rules::{
         Awaited, Conclude, PartnerAnswer, Placed, Reserve, Route, Unanswered, Verdict,
         may_release_unanswered,
     },
+    planted::{Fault, is_planted},
     record::{Allocation, AllocationKind, AllocationState, Answering, Connection},
 };
 use uuid::Uuid;
@@ -321,6 +322,9 @@ impl Network {
                 Answering::Asynchronous => Answer::Later(partner_external_id),
             },
             ReserveAnswer::Rejected { reason } => Answer::rejected(reason),
+            ReserveAnswer::Unknown { error } if is_planted(Fault::SilenceIsRejection) => {
+                Answer::rejected(error)
+            }
             ReserveAnswer::Unknown { error } => Answer::Unknown(error),
         }
     }
@@ -337,6 +341,7 @@ impl Network {
             } => Answer::cleared(partner_external_id),
             // Only we clear; a partner that calls it cleared has accepted it in any case.
             StatusAnswer::Cleared => Answer::cleared(None),
+            StatusAnswer::Pending if is_planted(Fault::PendingIsAccepted) => Answer::cleared(None),
             StatusAnswer::Pending => match answering {
                 Answering::Synchronous => {
                     Answer::Unknown("the partner has not decided yet".to_owned())
@@ -345,7 +350,13 @@ impl Network {
             },
             StatusAnswer::Released => Answer::rejected("the partner has released it".to_owned()),
             StatusAnswer::Rejected { reason } => Answer::rejected(reason),
+            StatusAnswer::NotKnown if is_planted(Fault::NotKnownIsRejected) => {
+                Answer::rejected("the partner does not know it".to_owned())
+            }
             StatusAnswer::NotKnown => self.ask(endpoint, request, answering).await,
+            StatusAnswer::Unknown { error } if is_planted(Fault::UnknownIsRejected) => {
+                Answer::rejected(error)
+            }
             StatusAnswer::Unknown { error } => Answer::Unknown(error),
         }
     }

@@ -14,6 +14,7 @@ use crate::{
     Reason, Refusal, Signed, UserId, View,
     deliver::due_message,
     operate::Act,
+    planted::{Fault, is_planted},
     record::{
         Allocation, AllocationKind, AllocationState, Answering, Claim, ClaimKey, ClaimKind,
         Connection, CurrencyKey, Message, MessageCall, NetworkCurrency, OpenTotal, Partner,
@@ -173,7 +174,9 @@ impl Reserve {
             ("amount.quantity", self.amount != allocation.amount),
             ("notes", self.notes != allocation.notes),
         ];
-        Refusal::unless_same(what, &self.client_external_id, &members)?;
+        if !is_planted(Fault::OtherContentAccepted) {
+            Refusal::unless_same(what, &self.client_external_id, &members)?;
+        }
         self.signed.take_nonce(draft, id.0)?;
         let fresh = false;
         Ok(Placed { allocation, fresh })
@@ -330,7 +333,9 @@ impl Command for Reserve {
             self.hold(draft, &allocation, now)?;
         }
         draft.put(allocation.clone());
-        draft.claim(self.claim(), self.id.0);
+        if !is_planted(Fault::ExternalIdNotClaimed) {
+            draft.claim(self.claim(), self.id.0);
+        }
         self.signed.keep(draft, now);
         let fresh = true;
         Ok(Placed { allocation, fresh })
@@ -456,7 +461,10 @@ fn conclude(
     signed_request: Option<uuid::Uuid>,
     now: Timestamp,
 ) -> Result<Concluded, Refusal> {
-    if !record.is_reserved() {
+    let undoes = is_planted(Fault::ReleaseAfterClear)
+        && record.state == AllocationState::Cleared
+        && matches!(verdict, Verdict::Released { .. });
+    if !record.is_reserved() && !is_planted(Fault::EndsTwice) && !undoes {
         return Ok(Concluded {
             allocation: record,
             changed: false,
@@ -464,27 +472,48 @@ fn conclude(
     }
     let (source, target) = record.accounts();
     let hold_id = HoldId(record.id.0);
-    let hold = draft.find::<Hold>(&hold_id).filter(|hold| hold.open);
+    let counts = |hold: &&Hold| hold.open || is_planted(Fault::EndsTwice) || undoes;
+    let hold = draft.find::<Hold>(&hold_id).filter(counts);
     let mut hold = hold.cloned().ok_or_else(|| Refusal::not_found("hold"))?;
     let (step, to) = match verdict {
         Verdict::Cleared { .. } => (Step::Cleared, target.available()),
         Verdict::Released { .. } => (Step::Released, source.available()),
     };
+    let too_many = is_planted(Fault::DeallocatesTooMuch)
+        && record.kind == AllocationKind::Deallocation
+        && matches!(verdict, Verdict::Cleared { .. });
     let entry = Entry {
         id: entry_id,
         cause: record.kind.cause(step).into(),
         subject: record.id.0,
         signed_request,
         postings: vec![Posting {
-            from: source.held(),
+            from: if undoes {
+                target.available()
+            } else {
+                source.held()
+            },
             to,
-            amount: hold.amount,
+            amount: match too_many {
+                true => Amount::new(hold.amount.units() + 1).unwrap_or(hold.amount),
+                false => hold.amount,
+            },
         }],
     };
-    draft.post(entry).map_err(refused_by_the_books)?;
-    hold.open = false;
-    draft.put(hold);
-    if record.kind == AllocationKind::Allocation {
+    let keeps_hold = is_planted(Fault::RejectionKeepsHold)
+        && matches!(
+            verdict,
+            Verdict::Released {
+                tell_partner: false,
+                ..
+            }
+        );
+    if !keeps_hold {
+        draft.post(entry).map_err(refused_by_the_books)?;
+        hold.open = false;
+        draft.put(hold);
+    }
+    if record.kind == AllocationKind::Allocation && !is_planted(Fault::OpenTotalNotDecremented) {
         add_to_open_total(draft, record.open_total_key(), -record.amount.units());
     }
     let say = match verdict {
@@ -493,13 +522,14 @@ fn conclude(
         } => {
             record.state = AllocationState::Cleared;
             record.partner_external_id = partner_external_id.or(record.partner_external_id);
-            Some(MessageCall::Clear)
+            (!is_planted(Fault::ClearNotTold)).then_some(MessageCall::Clear)
         }
         Verdict::Released {
             reason,
             tell_partner,
         } => {
             record.state = AllocationState::Released { reason };
+            let tell_partner = tell_partner && !is_planted(Fault::ReleaseNotTold);
             tell_partner.then_some(MessageCall::Release)
         }
     };
@@ -793,7 +823,9 @@ impl Command for PartnerAnswer {
             AllocationState::Cleared => return Err(self.ended("cleared")),
             AllocationState::Released { .. } => return Err(self.ended("released")),
         }
-        self.check_content(draft, &record)?;
+        if !is_planted(Fault::AnswerNotCompared) {
+            self.check_content(draft, &record)?;
+        }
         self.signed.take_nonce(draft, self.id.0)?;
         let verdict = match &self.reject_reason {
             None => Verdict::Cleared {

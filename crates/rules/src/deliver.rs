@@ -7,6 +7,7 @@ use ledger::Timestamp;
 
 use crate::{
     Command, Draft, Keys, PartnerId, Refusal,
+    planted::{Fault, is_planted},
     record::{Message, MessageCall},
 };
 
@@ -43,7 +44,10 @@ impl Message {
     /// Gives the message to the server that writes this, for `lease_ms`.
     pub(crate) fn lease(&mut self, now: Timestamp, lease_ms: i64) {
         self.attempts += 1;
-        self.leased_until = now.plus_millis(lease_ms);
+        self.leased_until = match is_planted(Fault::LeaseForEver) {
+            true => Timestamp(i64::MAX),
+            false => now.plus_millis(lease_ms),
+        };
         self.due_at = self.leased_until;
         self.updated_at = now;
     }
@@ -103,7 +107,8 @@ impl Command for Lease {
                 continue;
             };
             let is_due = !self.only_due || message.due_at <= now;
-            if message.call.is_some() && message.leased_until <= now && is_due {
+            let is_free = message.leased_until <= now || is_planted(Fault::LeaseIgnored);
+            if message.call.is_some() && is_free && is_due {
                 let mut message = message.clone();
                 message.lease(now, self.lease_ms);
                 draft.put(message.clone());
@@ -174,7 +179,10 @@ impl Command for Undelivered {
             && message.call == Some(self.call)
         {
             let mut message = message.clone();
-            message.postpone(&self.error, now);
+            match is_planted(Fault::UndeliveredDropped) {
+                true => message.finish(now),
+                false => message.postpone(&self.error, now),
+            }
             draft.put(message);
         }
         Ok(())

@@ -9,6 +9,7 @@ use crate::{
     Class, Command, DepositId, Draft, Keys, Refusal, View, WithdrawalId,
     allocate::{refused_by_the_books, unknown_currency},
     operate::Act,
+    planted::{Fault, is_planted},
     record::{
         Claim, ClaimKey, ClaimKind, Deposit, GoAccount, NetworkCurrency, Withdrawal,
         WithdrawalState,
@@ -149,7 +150,9 @@ impl Command for BookDeposit {
             created_at: now,
         };
         draft.put(deposit.clone());
-        draft.claim(self.claim(), self.id.0);
+        if !is_planted(Fault::DepositNotClaimed) {
+            draft.claim(self.claim(), self.id.0);
+        }
         let subject = self.id.to_string();
         let detail = format!(
             "{} {} to {} as {:?}",
@@ -391,6 +394,9 @@ impl Command for FinishWithdrawal {
         draft.post(entry).map_err(refused_by_the_books)?;
         hold.open = false;
         draft.put(hold);
+        if is_planted(Fault::CancelledStaysOpen) && wanted == WithdrawalState::Cancelled {
+            return Ok(withdrawal);
+        }
         withdrawal.state = wanted;
         withdrawal.updated_at = now;
         draft.put(withdrawal.clone());

@@ -17,6 +17,7 @@ pub mod deliver;
 pub mod fund;
 pub mod onboard;
 pub mod operate;
+pub mod planted;
 pub mod record;
 pub mod settle;
 

@@ -4,6 +4,8 @@
 //!
 //! For every connected account and currency, at rest:
 //! `balance = what the network holds for the connection + unsettled`.
+//!
+//! The simulator runs partners on these books without HTTP.
 
 mod movement;
 mod settlement;
@@ -19,13 +21,13 @@ use wire::partner_call::{ConnectRequest, ConnectResponse, KeyFields};
 
 use crate::name::{random_hex, random_name};
 
-pub(crate) use movement::{Movement, State, Taking, Verdict};
+pub use movement::{Movement, State, Taking, Verdict};
 use settlement::OpenPosting;
-pub(crate) use settlement::{Outcome, Posting};
+pub use settlement::{Outcome, Posting};
 
 /// A "no" of the exchange, in the classes that HTTP tells apart.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// 400.
     #[error("{0}")]
     Malformed(String),
@@ -42,20 +44,20 @@ pub(crate) enum Refusal {
 
 /// What one account has in one currency, in base units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Position {
+pub struct Position {
     /// All of it, never below zero.
-    pub(crate) balance: i128,
+    pub balance: i128,
     /// The part that is held for deallocations.
-    pub(crate) held: i128,
+    pub held: i128,
     /// The part that open orders lock.
-    pub(crate) locked: i128,
+    pub locked: i128,
     /// Gains less losses of trades that are not settled.
-    pub(crate) unsettled: i128,
+    pub unsettled: i128,
 }
 
 impl Position {
     /// What is neither held nor locked; never below zero.
-    pub(crate) fn free(&self) -> i128 {
+    pub fn free(&self) -> i128 {
         self.balance - self.held - self.locked
     }
 
@@ -85,22 +87,30 @@ impl Position {
 
 /// How a connected account is known to the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Link {
-    pub(crate) connection_id: Uuid,
-    pub(crate) client_id: Uuid,
-    pub(crate) client_wallet_id: String,
-    pub(crate) partners_connection_id: String,
+#[expect(
+    missing_docs,
+    reason = "the fields are those of the call that connects"
+)]
+pub struct Link {
+    pub connection_id: Uuid,
+    pub client_id: Uuid,
+    pub client_wallet_id: String,
+    pub partners_connection_id: String,
 }
 
 /// A customer's account at the exchange.
 #[derive(Clone, Debug)]
-pub(crate) struct Account {
-    pub(crate) id: String,
-    pub(crate) name: String,
+pub struct Account {
+    /// The exchange's name for it.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
     /// What proves the account, in every schema at once.
-    pub(crate) key: KeyFields,
-    pub(crate) link: Option<Link>,
-    pub(crate) positions: BTreeMap<String, Position>,
+    pub key: KeyFields,
+    /// The connection it belongs to.
+    pub link: Option<Link>,
+    /// What it has, by currency.
+    pub positions: BTreeMap<String, Position>,
 }
 
 impl Account {
@@ -116,31 +126,40 @@ impl Account {
 
 /// One side of a trade: below zero is given, above zero is got, in base units.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Leg {
-    pub(crate) currency: String,
-    pub(crate) units: i128,
+pub struct Leg {
+    /// In what.
+    pub currency: String,
+    /// How much.
+    pub units: i128,
 }
 
 /// A trade of a customer against the exchange.
 #[derive(Clone, Debug)]
-pub(crate) struct Trade {
-    pub(crate) id: String,
-    pub(crate) account_id: String,
-    pub(crate) base: Leg,
-    pub(crate) quote: Leg,
+pub struct Trade {
+    /// The exchange's name for it.
+    pub id: String,
+    /// Whose it is.
+    pub account_id: String,
+    /// What was traded.
+    pub base: Leg,
+    /// For what.
+    pub quote: Leg,
 }
 
 /// An open order: it locks what it would give.
 #[derive(Clone, Debug)]
-pub(crate) struct Order {
-    pub(crate) account_id: String,
-    pub(crate) currency: String,
-    pub(crate) amount: Amount,
+pub struct Order {
+    /// Whose it is.
+    pub account_id: String,
+    /// What it would give.
+    pub currency: String,
+    /// How much of it.
+    pub amount: Amount,
 }
 
 /// Everything that the exchange knows.
 #[derive(Debug, Default)]
-pub(crate) struct Books {
+pub struct Books {
     accounts: BTreeMap<String, Account>,
     /// Which account a connection belongs to.
     connections: BTreeMap<Uuid, String>,
@@ -155,7 +174,7 @@ pub(crate) struct Books {
 impl Books {
     /// Opens an account with a key of its own. `balances` is for accounts that are not empty, and
     /// so cannot be connected.
-    pub(crate) fn open_account(
+    pub fn open_account(
         &mut self,
         name: Option<String>,
         balances: &BTreeMap<String, Amount>,
@@ -190,7 +209,7 @@ impl Books {
     }
 
     /// H1. The key is the one of the request, opened if it was sealed.
-    pub(crate) fn connect(
+    pub fn connect(
         &mut self,
         request: &ConnectRequest,
         key: &ConnectionKey,
@@ -257,12 +276,7 @@ impl Books {
     }
 
     /// A connected customer trades: one leg is given, the other got. What is given must be free.
-    pub(crate) fn trade(
-        &mut self,
-        account_id: &str,
-        base: Leg,
-        quote: Leg,
-    ) -> Result<Trade, Refusal> {
+    pub fn trade(&mut self, account_id: &str, base: Leg, quote: Leg) -> Result<Trade, Refusal> {
         if base.units.signum() * quote.units.signum() != -1 {
             return Err(Refusal::Malformed(
                 "base and quote must have opposite signs".to_owned(),
@@ -302,7 +316,7 @@ impl Books {
     }
 
     /// Locks a part of a balance, as an open order does, and names the order.
-    pub(crate) fn lock(&mut self, order: Order) -> Result<String, Refusal> {
+    pub fn lock(&mut self, order: Order) -> Result<String, Refusal> {
         let position = account(&mut self.accounts, &order.account_id)?.position(&order.currency);
         position.require_free(order.amount.units(), &order.currency)?;
         position.locked += order.amount.units();
@@ -312,7 +326,7 @@ impl Books {
     }
 
     /// Cancels an order.
-    pub(crate) fn unlock(&mut self, order_id: &str) -> Result<(), Refusal> {
+    pub fn unlock(&mut self, order_id: &str) -> Result<(), Refusal> {
         let order = self
             .orders
             .remove(order_id)
@@ -323,17 +337,17 @@ impl Books {
     }
 
     /// All accounts, by their names.
-    pub(crate) fn accounts(&self) -> impl Iterator<Item = &Account> {
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.accounts.values()
     }
 
     /// All allocations and deallocations, by their ids.
-    pub(crate) fn movements(&self) -> impl Iterator<Item = &Movement> {
+    pub fn movements(&self) -> impl Iterator<Item = &Movement> {
         self.movements.values()
     }
 
     /// All trades in their order.
-    pub(crate) fn trades(&self) -> &[Trade] {
+    pub fn trades(&self) -> &[Trade] {
         &self.trades
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! It knows only the wire: it is to the network what any partner is.
 
-mod books;
+pub mod books;
 mod control;
 mod exchange;
 mod faults;

@@ -13,7 +13,7 @@ use crate::name::random_name;
 
 /// How far a movement has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub enum State {
     /// Taken, not decided.
     Pending,
     /// Accepted; a deallocation is held.
@@ -28,7 +28,7 @@ pub(crate) enum State {
 
 impl State {
     /// Its spelling on the wire.
-    pub(crate) fn status(&self) -> MovementStatus {
+    pub fn status(&self) -> MovementStatus {
         match self {
             Self::Pending => MovementStatus::Pending,
             Self::Reserved => MovementStatus::Reserved,
@@ -41,17 +41,18 @@ impl State {
 
 /// An allocation or a deallocation.
 #[derive(Clone, Debug)]
-pub(crate) struct Movement {
+pub struct Movement {
     /// The first call that named it.
-    pub(crate) request: MovementRequest,
+    pub request: MovementRequest,
     /// Our name for it.
-    pub(crate) partners_id: String,
-    pub(crate) state: State,
+    pub partners_id: String,
+    /// How far it has come.
+    pub state: State,
 }
 
 /// What becomes of a request to reserve.
 #[derive(Clone, Debug)]
-pub(crate) enum Taking {
+pub enum Taking {
     /// It is decided at once.
     Decide,
     /// It is taken and decided later, as asynchronous partners do.
@@ -62,15 +63,17 @@ pub(crate) enum Taking {
 
 /// What an asynchronous partner decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
+    /// It takes it.
     Accept,
+    /// It does not, for this reason.
     Reject(String),
 }
 
 impl Books {
     /// H2 and H5. A repeat is answered as the first time, unless it was released since: then it
     /// is refused, as is one that was released before it was known.
-    pub(crate) fn reserve(
+    pub fn reserve(
         &mut self,
         request: &MovementRequest,
         taking: Taking,
@@ -102,7 +105,7 @@ impl Books {
     }
 
     /// H3 and H6: credits or debits, once.
-    pub(crate) fn clear(&mut self, request: &MovementRequest) -> Result<MovementResponse, Refusal> {
+    pub fn clear(&mut self, request: &MovementRequest) -> Result<MovementResponse, Refusal> {
         let movement = known(&mut self.movements, request)?;
         let units = units(request)?;
         let is_held = match &movement.state {
@@ -135,10 +138,7 @@ impl Books {
     }
 
     /// H4 and H7: drops a reservation, or remembers never to take it.
-    pub(crate) fn release(
-        &mut self,
-        request: &MovementRequest,
-    ) -> Result<MovementResponse, Refusal> {
+    pub fn release(&mut self, request: &MovementRequest) -> Result<MovementResponse, Refusal> {
         if !self.movements.contains_key(&request.subject.id()) {
             self.remember(request, State::Released);
         }
@@ -163,7 +163,7 @@ impl Books {
     }
 
     /// H8.
-    pub(crate) fn status(&self, subject: Subject) -> Result<StatusResponse, Refusal> {
+    pub fn status(&self, subject: Subject) -> Result<StatusResponse, Refusal> {
         let movement = self
             .movements
             .get(&subject.id())
@@ -191,7 +191,7 @@ impl Books {
     /// Decides what was taken for later and gives what has to be told to the network: the
     /// movement in its new state, reserved or rejected. What is accepted without being coverable
     /// is rejected. Deciding the same again gives the same again.
-    pub(crate) fn decide(&mut self, id: Uuid, verdict: &Verdict) -> Result<Movement, Refusal> {
+    pub fn decide(&mut self, id: Uuid, verdict: &Verdict) -> Result<Movement, Refusal> {
         let movement = self
             .movements
             .get_mut(&id)

@@ -9,11 +9,11 @@ use crate::name::random_name;
 
 /// A settlement as it is posted. A repeat is identical.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Posting {
+pub struct Posting {
     /// Our name for it.
-    pub(crate) external_id: String,
+    pub external_id: String,
     /// Base units per connection and currency, never zero; above zero the connection gains.
-    pub(crate) amounts: BTreeMap<Uuid, BTreeMap<String, i128>>,
+    pub amounts: BTreeMap<Uuid, BTreeMap<String, i128>>,
 }
 
 /// A settlement that was posted and is not completed.
@@ -26,7 +26,7 @@ pub(super) struct OpenPosting {
 
 /// What came of posting a settlement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// It is in the network's books.
     Completed,
     /// The network knows it and has booked nothing.
@@ -41,10 +41,7 @@ impl Books {
     /// The settlement to post now: the one that was posted and did not complete, identically, or
     /// everything that was traded since the last one. A new name for what did not complete nets
     /// anew, but only when it is certain that nothing was booked under the old one.
-    pub(crate) fn begin_settlement(
-        &mut self,
-        external_id: Option<String>,
-    ) -> Result<Posting, Refusal> {
+    pub fn begin_settlement(&mut self, external_id: Option<String>) -> Result<Posting, Refusal> {
         if external_id
             .as_ref()
             .is_some_and(|id| self.settled.contains(id))
@@ -90,7 +87,7 @@ impl Books {
     }
 
     /// Books what came of an attempt to post a settlement. Trades made meanwhile stay unsettled.
-    pub(crate) fn end_settlement(&mut self, posted: &Posting, outcome: Outcome) {
+    pub fn end_settlement(&mut self, posted: &Posting, outcome: Outcome) {
         let Some(open) = &mut self.open_posting else {
             return;
         };

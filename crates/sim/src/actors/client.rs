@@ -1,0 +1,227 @@
+//! A client: allocates, deallocates, repeats itself, and tries what it must not.
+
+use std::sync::{Arc, Mutex};
+
+use ledger::Amount;
+use network::{AllocationRequest, Failure, SignedText};
+use rules::record::{Allocation, AllocationKind, AllocationState};
+use uuid::Uuid;
+
+use super::{Party, amount};
+use crate::{
+    promises::Name,
+    world::{World, lock},
+};
+
+/// A client with its connections.
+pub(crate) struct Client {
+    pub(crate) number: u64,
+    pub(crate) party: Party,
+    pub(crate) connections: Vec<Uuid>,
+    /// What it has asked for, and been answered.
+    pub(crate) asked: Mutex<Vec<AllocationRequest>>,
+}
+
+impl Client {
+    /// Does as much as the plan says.
+    pub(crate) async fn act(&self, world: &Arc<World>) {
+        for step in 0..world.plan.client_steps {
+            world.pause().await;
+            if world.violation().is_some() {
+                return;
+            }
+            match world.chance.below(20) {
+                0..=8 => self.ask(world, AllocationKind::Allocation, step).await,
+                9..=12 => self.ask(world, AllocationKind::Deallocation, step).await,
+                13 | 14 => self.repeat(world).await,
+                15 => self.ask_twice_at_once(world, step).await,
+                16 => self.ask_for_something_else(world).await,
+                17 => self.use_a_nonce_again(world, step).await,
+                _ => self.stop_or_resume(world).await,
+            }
+        }
+    }
+
+    fn request(&self, world: &World, kind: AllocationKind, step: u64) -> Option<AllocationRequest> {
+        let connection_id = *world.chance.pick(&self.connections)?;
+        let mut request = AllocationRequest {
+            kind,
+            connection_id,
+            currency: world.chance.pick(&world.currencies)?.clone(),
+            amount: amount(world.chance.within(1, 900)),
+            client_external_id: format!("{step}-{}", world.chance.below(1_000_000)),
+            notes: None,
+            text: SignedText {
+                payload: String::new(),
+                signature: String::new(),
+                nonce: String::new(),
+            },
+        };
+        self.sign(world, &mut request);
+        Some(request)
+    }
+
+    fn sign(&self, world: &World, request: &mut AllocationRequest) {
+        request.text = self.party.sign(world, &content(request));
+    }
+
+    fn name(&self, request: &AllocationRequest) -> Name {
+        let id = request.client_external_id.clone();
+        (self.number, request.kind.as_str(), id)
+    }
+
+    async fn place(
+        &self,
+        world: &World,
+        request: &AllocationRequest,
+    ) -> Result<Allocation, Failure> {
+        let told = world
+            .persist(async |network| network.allocate(&self.party.caller, request.clone()).await)
+            .await;
+        world.hear(&self.name(request), &told);
+        told
+    }
+
+    async fn ask(&self, world: &Arc<World>, kind: AllocationKind, step: u64) {
+        let Some(request) = self.request(world, kind, step) else {
+            return;
+        };
+        // Somebody who is turned away does not always come back.
+        if world.chance.below(4) == 0 {
+            let told = world
+                .ask_once(async |network| {
+                    network.allocate(&self.party.caller, request.clone()).await
+                })
+                .await;
+            world.hear(&self.name(&request), &told);
+            if matches!(told, Err(Failure::Busy)) {
+                return;
+            }
+        }
+        if let Ok(record) = self.place(world, &request).await {
+            lock(&self.asked).push(request.clone());
+            if world.chance.below(2) == 0 {
+                self.insist(world, &request, record).await;
+            }
+        }
+    }
+
+    /// Sends a request again that a partner has not answered, as the network advises.
+    async fn insist(&self, world: &World, request: &AllocationRequest, mut record: Allocation) {
+        for _ in 0..4 {
+            let AllocationState::Reserved { retriable, .. } = record.state else {
+                return;
+            };
+            if !retriable {
+                return;
+            }
+            tokio::time::sleep(world.chance.millis(2_500)).await;
+            // Impatient people press the button twice.
+            let both = [self.place(world, request), self.place(world, request)];
+            let told = futures_util::future::join_all(both).await;
+            match told.into_iter().next() {
+                Some(Ok(latest)) => record = latest,
+                _ => return,
+            }
+        }
+    }
+
+    /// Sends everything again, as it was.
+    pub(crate) async fn repeat_everything(&self, world: &World) {
+        let asked = lock(&self.asked).clone();
+        for request in &asked {
+            if let Err(failure) = self.place(world, request).await {
+                let detail = format!("{}: {failure}", content(request));
+                world.broken("a repeated request is answered", detail);
+            }
+        }
+    }
+
+    fn something_asked(&self, world: &World) -> Option<AllocationRequest> {
+        world.chance.pick(&lock(&self.asked)).cloned()
+    }
+
+    /// The same again, with the same signature or a fresh one.
+    async fn repeat(&self, world: &Arc<World>) {
+        let Some(mut request) = self.something_asked(world) else {
+            return;
+        };
+        if world.chance.below(2) == 0 {
+            self.sign(world, &mut request);
+        }
+        let told = self.place(world, &request).await;
+        if let Err(failure) = told {
+            let detail = format!("{request}: {failure}", request = content(&request));
+            world.broken("a repeated request is answered", detail);
+        }
+    }
+
+    async fn ask_twice_at_once(&self, world: &Arc<World>, step: u64) {
+        let Some(request) = self.request(world, AllocationKind::Allocation, step) else {
+            return;
+        };
+        let both = [self.place(world, &request), self.place(world, &request)];
+        let told = futures_util::future::join_all(both).await;
+        if told.iter().any(Result::is_ok) {
+            lock(&self.asked).push(request);
+        }
+    }
+
+    async fn ask_for_something_else(&self, world: &Arc<World>) {
+        let Some(mut request) = self.something_asked(world) else {
+            return;
+        };
+        let more = request.amount.units() + 1;
+        request.amount = Amount::new(more).unwrap_or(Amount::MAX);
+        self.sign(world, &mut request);
+        let told = world
+            .persist(async |network| network.allocate(&self.party.caller, request.clone()).await)
+            .await;
+        let law = "an external id is taken by its content";
+        world.expect_refusal(law, &told, &content(&request));
+    }
+
+    async fn use_a_nonce_again(&self, world: &Arc<World>, step: u64) {
+        let known = self.something_asked(world);
+        let fresh = self.request(world, AllocationKind::Allocation, step);
+        let (Some(known), Some(mut request)) = (known, fresh) else {
+            return;
+        };
+        request.text = self.party.sign_with(known.text.nonce, &content(&request));
+        let told = world
+            .persist(async |network| network.allocate(&self.party.caller, request.clone()).await)
+            .await;
+        world.expect_refusal("a nonce is used once", &told, &content(&request));
+    }
+
+    async fn stop_or_resume(&self, world: &Arc<World>) {
+        let Some(&connection) = world.chance.pick(&self.connections) else {
+            return;
+        };
+        let active = world.chance.below(3) != 0;
+        let told = world
+            .persist(async |network| {
+                let caller = &self.party.caller;
+                let active = Some(active);
+                network
+                    .update_connection(caller, connection, active, None)
+                    .await
+            })
+            .await;
+        if let Err(failure) = told {
+            world.broken("a connection is stopped and resumed", failure.to_string());
+        }
+    }
+}
+
+fn content(request: &AllocationRequest) -> String {
+    let AllocationRequest {
+        kind,
+        connection_id,
+        currency,
+        amount,
+        client_external_id,
+        ..
+    } = request;
+    format!("{kind} {client_external_id} {connection_id} {amount} {currency}")
+}

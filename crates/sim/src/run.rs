@@ -1,0 +1,143 @@
+//! A run: from its seed to its verdict.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::{LocalBoxFuture, join_all};
+use rules::planted::{self, Fault};
+
+use crate::{
+    laws, server,
+    stage::Stage,
+    world::{Violation, World, lock},
+};
+
+/// How long, in virtual time, the actors may take.
+const ACTING_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+/// How often it is looked whether everything has come to rest, and how long it is waited between.
+const LOOKS_MAX: u32 = 600;
+const LOOK_AROUND: Duration = Duration::from_secs(10);
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The seed that determined all of it.
+    pub seed: u64,
+    /// The first law that did not hold, if one did not.
+    pub violation: Option<Violation>,
+    /// A digest of everything that happened, the same in every replay.
+    pub fingerprint: u64,
+    /// How many requests were made of the network.
+    pub operations: u64,
+    /// How many batches were committed.
+    pub commits: u64,
+    /// What happened, line by line, if it was wanted.
+    pub lines: Vec<String>,
+}
+
+/// Runs one seed in a thread's own virtual time, with a planted fault if one is named.
+///
+/// # Errors
+///
+/// When the run could not even be set up.
+pub fn run(seed: u64, fault: Option<Fault>, keeps_lines: bool) -> anyhow::Result<Verdict> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()?;
+    planted::plant(fault);
+    let verdict = runtime.block_on(async {
+        let world = Arc::new(World::new(seed, keeps_lines).await?);
+        let played = play(&world).await;
+        world.end();
+        played?;
+        Ok(Verdict {
+            seed,
+            violation: world.violation(),
+            fingerprint: world.fingerprint(),
+            operations: world.operations(),
+            commits: world.commits(),
+            lines: world.take_lines(),
+        })
+    });
+    planted::plant(None);
+    verdict
+}
+
+async fn play(world: &Arc<World>) -> anyhow::Result<()> {
+    for place in 0..usize::try_from(world.plan.servers)? {
+        tokio::spawn(server::keep_alive(Arc::clone(world), place));
+    }
+    let mut stage = Stage::set(world).await?;
+    world.set_faulty(true);
+    stage.connect(world).await;
+    let mut acting: Vec<LocalBoxFuture<'_, ()>> = Vec::new();
+    acting.extend(
+        stage
+            .clients
+            .iter()
+            .map(|client| Box::pin(client.act(world)) as _),
+    );
+    acting.extend(
+        stage
+            .traders
+            .iter()
+            .map(|trader| Box::pin(trader.act(world)) as _),
+    );
+    acting.push(Box::pin(stage.operator.act(world)));
+    let acted = tokio::time::timeout(ACTING_MAX, join_all(acting)).await;
+    if acted.is_err() {
+        world.broken("everybody gets an answer", "somebody still waits");
+    }
+    world.set_faulty(false);
+    world.note(format_args!("nothing fails any more"));
+    come_to_rest(world, &stage).await?;
+    // Whatever is sent again now changes nothing any more.
+    for client in &stage.clients {
+        client.repeat_everything(world).await;
+    }
+    for trader in &stage.traders {
+        trader.repeat_everything(world).await;
+    }
+    if world.violation().is_none() {
+        laws::check_end(world).await?;
+    }
+    Ok(())
+}
+
+/// Waits until nothing is left to be done.
+async fn come_to_rest(world: &Arc<World>, stage: &Stage) -> anyhow::Result<()> {
+    // Of what a partner has left aside it answers something now; the rest is released.
+    let answers_all = world.chance.below(2) == 0;
+    while stage.operator.finish_a_withdrawal(world).await {}
+    let mut unrest = None;
+    for _ in 0..LOOKS_MAX {
+        let mut is_settled = true;
+        for trader in &stage.traders {
+            if answers_all {
+                lock(&trader.ignored).clear();
+            }
+            trader.answer_what_waits(world).await;
+            if !trader.settle(world).await {
+                is_settled = false;
+                stage.operator.fund(world, trader.party.go_account).await;
+            }
+        }
+        if world.violation().is_some() {
+            return Ok(());
+        }
+        unrest = laws::unrest(world).await?;
+        if unrest.is_none() && is_settled {
+            // A call that was underway for a long time may still arrive.
+            tokio::time::sleep(Duration::from_secs(120)).await;
+            unrest = laws::unrest(world).await?;
+            if unrest.is_none() {
+                return Ok(());
+            }
+        }
+        tokio::time::sleep(LOOK_AROUND).await;
+    }
+    let detail = unrest.unwrap_or_else(|| "a settlement is not booked".to_owned());
+    world.broken("everything comes to rest", detail);
+    Ok(())
+}
