@@ -137,6 +137,15 @@ impl Session {
     }
 }
 
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.rollback();
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.finish(&self.connection);
+        }
+    }
+}
+
 impl driver::Session for Session {
     const DIALECT: Dialect = Dialect::Sqlite;
 

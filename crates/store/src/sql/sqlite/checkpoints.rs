@@ -95,12 +95,15 @@ impl Checkpoints {
     }
 }
 
-impl Drop for Checkpoints {
-    fn drop(&mut self) {
+impl Checkpoints {
+    /// Copies all of the log, so that the file is whole by itself once the database is closed:
+    /// readers, which may be closed last, cannot.
+    pub(super) fn finish(&mut self, connection: &Connection) {
         self.wake = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        copy(connection, &self.turn);
     }
 }
 
