@@ -347,12 +347,16 @@ impl Party {
 
     /// A request of the party as bytes.
     pub(crate) fn request(&self, method: &str, path: &str, body: &[u8], into: &mut Vec<u8>) {
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: tidelock\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            self.token,
-            body.len()
-        );
-        into.extend_from_slice(head.as_bytes());
-        into.extend_from_slice(body);
+        request(&self.token, method, path, body, into);
     }
+}
+
+/// A request with a token as bytes.
+pub(crate) fn request(token: &str, method: &str, path: &str, body: &[u8], into: &mut Vec<u8>) {
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: tidelock\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    into.extend_from_slice(head.as_bytes());
+    into.extend_from_slice(body);
 }

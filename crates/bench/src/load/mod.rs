@@ -41,8 +41,8 @@ pub(crate) struct Load {
 pub(crate) enum Until {
     /// After this time, or when a load has nothing left to send.
     Time(Duration),
-    /// When the first load is sent and answered.
-    FirstIsDone,
+    /// When the first load is sent and answered; after this time at the latest.
+    FirstIsDone(Duration),
 }
 
 /// What came of one load.
@@ -97,42 +97,41 @@ async fn on_one_thread<T: Send + 'static, F: Future<Output = anyhow::Result<T>>>
 struct Sending {
     load: Load,
     next: Cell<usize>,
-    end: Rc<Cell<Option<Instant>>>,
+    end: Rc<Cell<Instant>>,
     latencies: RefCell<Latencies>,
     unexpected: RefCell<Option<(u16, String)>>,
 }
 
 async fn send_all(address: SocketAddr, loads: Vec<Load>, until: Until) -> anyhow::Result<Vec<Run>> {
-    let end = Rc::new(Cell::new(None));
     let mut open = Vec::new();
-    let mut sendings = Vec::new();
-    for load in loads {
+    for load in &loads {
         let mut connections = Vec::new();
         for _ in 0..load.connections {
             connections.push(Connection::open(address).await?);
         }
         open.push(connections);
-        sendings.push(Rc::new(Sending {
-            load,
-            next: Cell::new(0),
-            end: Rc::clone(&end),
-            latencies: RefCell::default(),
-            unexpected: RefCell::default(),
-        }));
     }
     let generator_before = process::time_of_this_thread();
     let begin = Instant::now();
-    if let Until::Time(span) = until {
-        end.set(Some(begin + span));
-    }
-    let mut first = true;
+    let (Until::Time(span) | Until::FirstIsDone(span)) = until;
+    let end = Rc::new(Cell::new(begin + span));
+    let sendings: Vec<_> = loads
+        .into_iter()
+        .map(|load| {
+            Rc::new(Sending {
+                load,
+                next: Cell::new(0),
+                end: Rc::clone(&end),
+                latencies: RefCell::default(),
+                unexpected: RefCell::default(),
+            })
+        })
+        .collect();
     let mut tasks: Vec<Vec<_>> = Vec::new();
     for (connections, sending) in open.into_iter().zip(&sendings) {
-        let runs_out = first || matches!(until, Until::Time(_));
-        first = false;
         let sent = connections.into_iter().map(|connection| {
             let sending = Rc::clone(sending);
-            tokio::task::spawn_local(sending.one_after_another(connection, until, runs_out))
+            tokio::task::spawn_local(sending.one_after_another(connection, until))
         });
         tasks.push(sent.collect());
     }
@@ -140,10 +139,10 @@ async fn send_all(address: SocketAddr, loads: Vec<Load>, until: Until) -> anyhow
         for task in of_load {
             task.await??;
         }
-        // Only where the first load decides has nobody set an end yet.
-        end.set(end.get().or_else(|| Some(Instant::now())));
+        // What is still sent ends now, unless it has ended already.
+        end.set(end.get().min(Instant::now()));
     }
-    let end = end.get().unwrap_or_else(Instant::now);
+    let end = end.get();
     let generator = process::time_of_this_thread()
         .zip(generator_before)
         .map(|(after, before)| after.saturating_sub(before));
@@ -166,11 +165,10 @@ impl Sending {
         self: Rc<Self>,
         mut connection: Connection,
         until: Until,
-        runs_out: bool,
     ) -> anyhow::Result<()> {
         loop {
             let began = Instant::now();
-            if self.end.get().is_some_and(|end| began >= end) {
+            if began >= self.end.get() {
                 return Ok(());
             }
             let index = self.next.get();
@@ -184,8 +182,8 @@ impl Sending {
             };
             let Some(request) = request else {
                 // What is answered after this moment would be a falling load.
-                if runs_out && matches!(until, Until::Time(_)) {
-                    self.end.set(Some(began));
+                if matches!(until, Until::Time(_)) {
+                    self.end.set(began);
                 }
                 return Ok(());
             };
@@ -194,10 +192,10 @@ impl Sending {
             if status != self.load.expected {
                 let text = connection.body().chars().take(2_000).collect();
                 self.unexpected.replace(Some((status, text)));
-                self.end.set(Some(ended));
+                self.end.set(ended);
                 return Ok(());
             }
-            if self.end.get().is_none_or(|end| ended <= end) {
+            if ended <= self.end.get() {
                 self.latencies.borrow_mut().note(ended - began);
             }
         }

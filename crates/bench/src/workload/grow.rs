@@ -4,7 +4,7 @@
 //! server is not running meanwhile); at each size `reserve`, `read` and the first page of every
 //! list are measured.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::{
     load::{self, Load, Magazine, Until},
     partner::StallingPartner,
     report::{self, DatabaseReport, Figures},
-    stage::{Plan, Stage, ticker},
+    stage::{Plan, Stage, request, ticker},
     workload::{
         CONNECTIONS_PER_ACCOUNT, Ground,
         read::{self, Reading},
@@ -24,6 +24,9 @@ use crate::{
 
 /// How often each list is asked for; one at a time.
 const LOOKS: usize = 200;
+
+/// How long a list is asked for, even if it was not asked that often then.
+const AT_MOST: Duration = Duration::from_secs(20);
 
 /// Up to this size the books are verified after they were written; beyond it that takes minutes.
 const VERIFIED_UP_TO: i64 = 1_000_000;
@@ -39,19 +42,32 @@ pub(crate) struct Grown {
     pub(crate) lists: Vec<Reading>,
 }
 
+/// Whose list it is.
+#[derive(Clone, Copy)]
+enum Whose {
+    Client,
+    Partner,
+    Operator,
+}
+
 /// Who asks for a list, what it is called, and its path.
-fn lists() -> Vec<(bool, &'static str, &'static str)> {
+fn lists() -> Vec<(Whose, &'static str, &'static str)> {
+    use Whose::{Client, Operator, Partner};
     vec![
-        (false, "client balances", "/clients/balances"),
-        (false, "client connections", "/clients/connections"),
-        (false, "client allocations", "/clients/allocations"),
-        (false, "client settlements", "/clients/settlements"),
-        (false, "client transfers", "/clients/settlementTransfers"),
-        (false, "partners", "/partners"),
-        (true, "partner balances", "/partners/balances"),
-        (true, "partner connections", "/partners/connections"),
-        (true, "partner allocations", "/partners/allocations"),
-        (true, "partner settlements", "/partners/settlements"),
+        (Client, "client balances", "/clients/balances"),
+        (Client, "client connections", "/clients/connections"),
+        (Client, "client allocations", "/clients/allocations"),
+        (Client, "client settlements", "/clients/settlements"),
+        (Client, "client transfers", "/clients/settlementTransfers"),
+        (Client, "partners", "/partners"),
+        (Partner, "partner balances", "/partners/balances"),
+        (Partner, "partner connections", "/partners/connections"),
+        (Partner, "partner allocations", "/partners/allocations"),
+        (Partner, "partner settlements", "/partners/settlements"),
+        (Operator, "holds", "/holds"),
+        (Operator, "deposits", "/deposits"),
+        (Operator, "enterprises", "/enterprises"),
+        (Operator, "operators' acts", "/acts"),
     ]
 }
 
@@ -113,13 +129,16 @@ async fn first_pages(
     stage: &Stage,
 ) -> anyhow::Result<Vec<Reading>> {
     let mut readings = Vec::new();
-    for (of_partner, name, path) in lists() {
-        let party = match of_partner {
-            true => &stage.partner,
-            false => &stage.clients[0],
-        };
+    for (whose, name, path) in lists() {
         let maker = |_: usize, into: &mut Vec<u8>| {
-            party.read(path, into);
+            match whose {
+                Whose::Client => stage.clients[0].read(path, into),
+                Whose::Partner => stage.partner.read(path, into),
+                Whose::Operator => {
+                    let path = format!("/api/operator/v1{path}");
+                    request(&installation.operator_token, "GET", &path, &[], into);
+                }
+            }
             Ok(())
         };
         let load = Load {
@@ -129,7 +148,7 @@ async fn first_pages(
             repeats: false,
         };
         let address = installation.address()?;
-        let runs = load::send(address, vec![load], Until::FirstIsDone).await?;
+        let runs = load::send(address, vec![load], Until::FirstIsDone(AT_MOST)).await?;
         readings.extend(runs.iter().map(|run| Reading::of(name, run)));
     }
     Ok(readings)

@@ -4,6 +4,8 @@
 //! currencies. Settlements gain and lose the same in turn. Beside them stands what the database
 //! does with the same postings without us, from prepared batches.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use wire::api::{
     quantity::PartnerQuantity,
@@ -26,6 +28,9 @@ use crate::{
 
 /// Connections that reserve beside a settlement.
 const RESERVING: usize = 8;
+
+/// How long settlements of one size are made, even if not all of them are done then.
+const AT_MOST: Duration = Duration::from_secs(60);
 
 /// The shape of a settlement: how many connections and currencies it has, how many requests are on
 /// their way at the same time, and how many of them are made in a run.
@@ -135,11 +140,16 @@ async fn settle(
     };
     let series = Series::new(installation, &maker, 200);
     let address = installation.address()?;
-    load::send(address, vec![series.load(1, 1.0)?], Until::FirstIsDone).await?;
+    load::send(
+        address,
+        vec![series.load(1, 1.0)?],
+        Until::FirstIsDone(AT_MOST),
+    )
+    .await?;
 
     let load = series.load(shape.at_once, shape.count as f64)?;
     let before = installation.usage().await?;
-    let mut runs = load::send(address, vec![load], Until::FirstIsDone).await?;
+    let mut runs = load::send(address, vec![load], Until::FirstIsDone(AT_MOST)).await?;
     let after = installation.usage().await?;
     let run = runs.swap_remove(0);
     let alone = figures(&run, shape.at_once, &before, &after);
@@ -152,7 +162,7 @@ async fn settle(
         false => 20_000.0,
     };
     let loads = vec![settling, reserving.load(RESERVING, reservations)?];
-    let runs = load::send(address, loads, Until::FirstIsDone).await?;
+    let runs = load::send(address, loads, Until::FirstIsDone(AT_MOST)).await?;
     let beside = &runs[1];
     let each = transfers as f64;
     Ok(Settled {

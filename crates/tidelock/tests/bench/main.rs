@@ -56,7 +56,7 @@ fn check(database: &Value) {
     assert_eq!(database["grow"][1]["entries"], 2_000);
     assert_eq!(
         database["grow"][1]["lists"].as_array().map(Vec::len),
-        Some(10)
+        Some(14)
     );
     assert_eq!(database["overload"]["failed"], Value::Null);
 }
