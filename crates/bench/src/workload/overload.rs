@@ -70,8 +70,10 @@ pub(crate) async fn measure(
     let series = Series::new(&installation, &maker, 200);
     let carried = series.measure(carrying, bench).await?.per_second;
 
-    // What is refused is sent again, so only what is accepted needs requests of its own.
-    let load = series.load(1, 1.5 * carried * span.as_secs_f64() + connections as f64)?;
+    // What is refused is sent again, so only what is accepted needs requests of its own. What a very
+    // short run has measured says little of what is accepted: then there is one for all that is sent.
+    let share = if bench.quick { TIMES } else { 1.5 };
+    let load = series.load(1, share * carried * span.as_secs_f64() + connections as f64)?;
     let before = installation.memory();
     let sampling = async {
         tokio::time::sleep(span / 3).await;
