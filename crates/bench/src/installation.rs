@@ -187,6 +187,11 @@ async fn serve(folder: &Path, database: Option<&Database<'_>>) -> anyhow::Result
         "127.0.0.1:0",
         "--metrics-listen",
         "127.0.0.1:0",
+        // Counted as in production, and wide enough for a few tokens to send all there is.
+        "--rate-limit",
+        "1000000",
+        "--rate-limit-burst",
+        "1000000",
     ];
     arguments.extend(where_it_is(data, database));
     Process::start(&arguments, &folder.join("server.log")).await

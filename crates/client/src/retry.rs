@@ -8,7 +8,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// How often, and how patiently, a request is sent again whose outcome is open.
 ///
 /// Sent again are the very same bytes, and only if no whole answer came (no connection, connection
-/// lost, time limit), or on 502, 503, or an error of the name `outcome_unknown`. Every other answer
+/// lost, time limit), or on 429, 502, 503, or an error of the name `outcome_unknown`. Every other answer
 /// is final. Signed requests are safe to repeat by their external ids and nonces, and the other
 /// writes of the API by what they say.
 ///

@@ -36,6 +36,8 @@ struct Failed {
     error: ClientError,
     /// Whether another try may bring more.
     open: bool,
+    /// Whether nothing was done for certain.
+    untouched: bool,
     retry_after: Option<Duration>,
 }
 
@@ -84,7 +86,8 @@ impl Transport {
                 Err(failed) => failed,
             };
             let pause = self.retry.pause(tries, failed.retry_after);
-            match pause.filter(|_| failed.open && call.repeatable) {
+            let harmless = call.repeatable || failed.untouched;
+            match pause.filter(|_| failed.open && harmless) {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => return Err(failed.error),
             }
@@ -96,6 +99,7 @@ impl Transport {
         let unanswered = |source: reqwest::Error| Failed {
             // An address or header that cannot be sent will not be better next time.
             open: !source.is_builder(),
+            untouched: false,
             error: ClientError::Unreachable { tries, source },
             retry_after: None,
         };
@@ -119,9 +123,13 @@ impl Transport {
             return Ok(body);
         }
         let refusal = Refusal::read(status.as_u16(), request_id.as_deref(), &body);
+        let too_many = status == StatusCode::TOO_MANY_REQUESTS;
         let passing = [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE];
         Err(Failed {
-            open: passing.contains(&status) || refusal.name.as_deref() == Some("outcome_unknown"),
+            open: too_many
+                || passing.contains(&status)
+                || refusal.name.as_deref() == Some("outcome_unknown"),
+            untouched: too_many,
             error: ClientError::Refused(Box::new(refusal)),
             retry_after: seconds.map(Duration::from_secs),
         })

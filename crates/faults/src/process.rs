@@ -147,6 +147,8 @@ async fn serve(settings: &ServerSettings, listen: &str) -> anyhow::Result<(Child
         .arg(settings.lease.to_string())
         .arg("--database-time-limit")
         .arg(settings.database_time_limit.to_string())
+        // One token sends all of the load.
+        .args(["--rate-limit", "1000000", "--rate-limit-burst", "1000000"])
         .arg("--data")
         .arg(&settings.folder)
         .env("TIDELOCK_DATABASE", &settings.database)

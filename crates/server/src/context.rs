@@ -7,6 +7,8 @@ use uuid::Uuid;
 use wire::request_hmac::AuthVersion;
 use zeroize::Zeroizing;
 
+use crate::rate_limit::Standing;
+
 tokio::task_local! {
     static CURRENT: Arc<RequestContext>;
 }
@@ -24,6 +26,8 @@ pub(crate) struct RequestContext {
     pub(crate) token_id: OnceLock<Uuid>,
     /// Its place among the requests that are worked on, until it is answered.
     pub(crate) place: OnceLock<Place>,
+    /// What its token may still send.
+    pub(crate) rate: OnceLock<Standing>,
 }
 
 /// What signs the answer to a request that came with an HMAC.
@@ -44,6 +48,7 @@ impl RequestContext {
             answer_hmac: OnceLock::new(),
             token_id: OnceLock::new(),
             place: OnceLock::new(),
+            rate: OnceLock::new(),
         })
     }
 

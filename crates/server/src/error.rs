@@ -43,7 +43,8 @@ impl ApiError {
         error
     }
 
-    fn retry_after(mut self, seconds: u32) -> ApiError {
+    /// The same may be sent again after so many seconds.
+    pub(crate) fn retry_after(mut self, seconds: u32) -> ApiError {
         self.retry_after_s = Some(seconds);
         self
     }

@@ -14,14 +14,18 @@ mod monitoring;
 pub mod openapi;
 mod operator;
 mod projection;
+mod rate_limit;
 mod routes;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, extract::FromRef};
 use monitoring::Metrics;
 use network::Network;
+use rate_limit::RateLimits;
 use tokio::{net::TcpListener, sync::oneshot};
+
+pub use rate_limit::RateLimit;
 
 /// How the server treats requests.
 #[derive(Clone, Debug)]
@@ -29,12 +33,15 @@ pub struct Settings {
     /// How long a request may take before it is answered that it takes longer. Its use-case goes
     /// on all the same.
     pub request_time_limit: Duration,
+    /// How many requests a token may send.
+    pub rate_limit: RateLimit,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Settings {
             request_time_limit: Duration::from_secs(30),
+            rate_limit: RateLimit::default(),
         }
     }
 }
@@ -57,15 +64,32 @@ impl From<TcpListener> for Listeners {
     }
 }
 
+/// What handlers and the gate work with. Clones share it.
+#[derive(Clone)]
+struct Serving {
+    network: Network,
+    rate_limits: Arc<RateLimits>,
+}
+
+impl FromRef<Serving> for Network {
+    fn from_ref(serving: &Serving) -> Network {
+        serving.network.clone()
+    }
+}
+
 /// All routes of the network, ready to serve, and the figures of what they answer.
 fn router(network: Network, settings: &Settings) -> (Router, Arc<Metrics>) {
     let (routes, document) = openapi::routes().split_for_parts();
-    let metrics = Arc::new(Metrics::new(&network, &document));
+    let rate_limits = Arc::new(RateLimits::new(settings.rate_limit));
+    let metrics = Arc::new(Metrics::new(&network, &rate_limits, &document));
     let routes = routes
         .merge(openapi::document_route(document))
         .fallback(gate::unknown_route)
         .method_not_allowed_fallback(gate::method_not_allowed)
-        .with_state(network);
+        .with_state(Serving {
+            network,
+            rate_limits,
+        });
     let router = middleware::around(routes, settings, Arc::clone(&metrics));
     (router, metrics)
 }

@@ -70,6 +70,9 @@ async fn name_and_log(
     if let Ok(id) = HeaderValue::from_str(&context.id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
+    if let Some(standing) = context.rate.get() {
+        standing.write(response.headers_mut());
+    }
     let latency = began.elapsed();
     let matched = matched.as_ref().map(MatchedPath::as_str);
     metrics.answered(&method, matched, response.status(), latency);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::{Router, routing::get};
 use http::header;
-use network::Network;
 use utoipa::{
     IntoParams, IntoResponses, Modify, OpenApi, PartialSchema, ToSchema,
     openapi::{
@@ -17,7 +16,7 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 use wire::api::error::ErrorBody;
 
-use crate::{monitoring, operator, routes};
+use crate::{Serving, monitoring, operator, routes};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -45,7 +44,7 @@ impl Modify for BearerToken {
 }
 
 /// All routes with their description.
-pub(crate) fn routes() -> OpenApiRouter<Network> {
+pub(crate) fn routes() -> OpenApiRouter<Serving> {
     OpenApiRouter::with_openapi(Document::openapi())
         .nest(
             "/api/network/v1/enterprises/{enterpriseId}",
@@ -63,7 +62,7 @@ pub fn document() -> String {
 }
 
 /// The route that serves the document.
-pub(crate) fn document_route(document: openapi::OpenApi) -> Router<Network> {
+pub(crate) fn document_route(document: openapi::OpenApi) -> Router<Serving> {
     let document: Arc<str> = document.to_json().unwrap_or_default().into();
     let serve = move || {
         let document = Arc::clone(&document);
@@ -110,6 +109,7 @@ refusals! {
         "403": "The enterprise has no OES licence, the token lacks a scope, or the role does not allow it.",
         "413": "The body is too large.",
         "415": "The body is not JSON.",
+        "429": "The token has sent too many requests to this server; nothing was done. Repeat it after `Retry-After` seconds.",
         "503": "The network cannot take this at present, or does not know the outcome yet; repeat it after `Retry-After` seconds.",
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    num::NonZeroU32,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -44,6 +45,16 @@ pub(crate) struct Serve {
     /// Seconds after which a request is answered that it takes longer; what it began goes on
     #[arg(long, default_value_t = 30)]
     request_time_limit: u64,
+
+    /// Requests that a token may send to this server in a second, in the long run
+    #[arg(long, env = "TIDELOCK_RATE_LIMIT", default_value_t = server::RateLimit::default().per_second,
+        value_parser = at_most_a_million)]
+    rate_limit: NonZeroU32,
+
+    /// Requests that a token may send to this server at once
+    #[arg(long, env = "TIDELOCK_RATE_LIMIT_BURST", default_value_t = server::RateLimit::default().burst,
+        value_parser = at_most_a_million)]
+    rate_limit_burst: NonZeroU32,
 
     /// Seconds for which a server works on a message to a partner before another may take it;
     /// more than twice the longest call to a partner
@@ -103,6 +114,10 @@ impl Serve {
         tracing::info!(%address, "the network is serving");
         let settings = server::Settings {
             request_time_limit: Duration::from_secs(self.request_time_limit),
+            rate_limit: server::RateLimit {
+                per_second: self.rate_limit,
+                burst: self.rate_limit_burst,
+            },
         };
         let listeners = server::Listeners {
             network: listener,
@@ -157,6 +172,12 @@ impl Serve {
         );
         Ok(false)
     }
+}
+
+fn at_most_a_million(text: &str) -> Result<NonZeroU32, String> {
+    let number = text.parse().ok().filter(|number| *number <= 1_000_000);
+    let number = number.and_then(NonZeroU32::new);
+    number.ok_or_else(|| "has to be a number from 1 to 1000000".to_owned())
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -7,6 +7,7 @@
 //! | bearer token | 401 |
 //! | a place among the requests that are worked on | 503 |
 //! | request HMAC, where one is asked for or given | 401 |
+//! | rate of the token | 429 |
 //! | path, `enterprise-id` header against it | 400 |
 //! | membership; an unknown enterprise looks the same | 401 |
 //! | scope | 403 |
@@ -33,7 +34,7 @@ use rules::{UserId, record::Scope};
 use uuid::Uuid;
 use wire::{body::Fault, filters::Filters, json::Json};
 
-use crate::error::ApiError;
+use crate::{Serving, error::ApiError};
 
 /// The largest body of an ordinary request, in bytes (decisions §4).
 const BODY_MAX: usize = 64 * 1024;
@@ -91,15 +92,15 @@ pub(crate) struct Sent {
     body: Bytes,
 }
 
-impl<D: Demand> FromRequest<Network> for Call<D> {
+impl<D: Demand> FromRequest<Serving> for Call<D> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, network: &Network) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, serving: &Serving) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
-        let (authentic, body) = admit(network, &parts, body, D::BODY_MAX).await?;
-        let path = path_params(&mut parts, network).await?;
+        let (authentic, body) = admit(serving, &parts, body, D::BODY_MAX).await?;
+        let path = path_params(&mut parts).await?;
         let enterprise = path.enterprise(&parts.headers)?;
-        let caller = network.enter(&authentic, &enterprise).await?;
+        let caller = serving.network.enter(&authentic, &enterprise).await?;
         caller.require(D::SCOPES)?;
         caller.require_licence()?;
         Ok(Call {
@@ -127,21 +128,23 @@ pub(crate) struct AuditCall {
 
 async fn enter_installation(
     request: Request,
-    network: &Network,
+    serving: &Serving,
     changes: bool,
 ) -> Result<(UserId, PathTexts, Sent), ApiError> {
     let (mut parts, body) = request.into_parts();
-    let (authentic, body) = admit(network, &parts, body, BODY_MAX).await?;
-    let path = path_texts(&mut parts, network).await?;
-    let user_id = network.require_installation_role(&authentic, changes)?;
+    let (authentic, body) = admit(serving, &parts, body, BODY_MAX).await?;
+    let path = path_texts(&mut parts).await?;
+    let user_id = serving
+        .network
+        .require_installation_role(&authentic, changes)?;
     Ok((user_id, path, sent(parts, body)))
 }
 
-impl FromRequest<Network> for OperatorCall {
+impl FromRequest<Serving> for OperatorCall {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, network: &Network) -> Result<Self, ApiError> {
-        let (user_id, path, sent) = enter_installation(request, network, true).await?;
+    async fn from_request(request: Request, serving: &Serving) -> Result<Self, ApiError> {
+        let (user_id, path, sent) = enter_installation(request, serving, true).await?;
         Ok(OperatorCall {
             user_id,
             path,
@@ -150,11 +153,11 @@ impl FromRequest<Network> for OperatorCall {
     }
 }
 
-impl FromRequest<Network> for AuditCall {
+impl FromRequest<Serving> for AuditCall {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, network: &Network) -> Result<Self, ApiError> {
-        let (user_id, path, sent) = enter_installation(request, network, false).await?;
+    async fn from_request(request: Request, serving: &Serving) -> Result<Self, ApiError> {
+        let (user_id, path, sent) = enter_installation(request, serving, false).await?;
         Ok(AuditCall {
             user_id,
             path,
@@ -232,10 +235,10 @@ fn sent(parts: Parts, body: Bytes) -> Sent {
     }
 }
 
-/// Size, bearer, HMAC. A body is kept only for those whose bearer counts: for others it is counted
+/// Size, bearer, HMAC, rate. A body is kept only for those whose bearer counts: for others it is counted
 /// and thrown away, so that strangers cannot fill the memory.
 async fn admit(
-    network: &Network,
+    serving: &Serving,
     parts: &Parts,
     body: axum::body::Body,
     at_most: usize,
@@ -248,7 +251,7 @@ async fn admit(
         return Err(body_too_large(at_most));
     }
     let body = Limited::new(body, at_most);
-    let authentic = match authenticate(network, parts).await {
+    let authentic = match authenticate(&serving.network, parts).await {
         Ok(authentic) => authentic,
         Err(error) => {
             discard(body, at_most).await?;
@@ -264,10 +267,16 @@ async fn admit(
         .get::<OriginalUri>()
         .map_or(&parts.uri, |original| &original.0);
     // From here on it is work; a stranger, or one who sends slowly, has taken no place.
-    let _ = crate::context::current().place.set(network.take_place()?);
+    let _ = crate::context::current()
+        .place
+        .set(serving.network.take_place()?);
     credentials::check_hmac(&authentic, parts, uri, &body)?;
     let token = authentic.principal.token.id;
     let _ = crate::context::current().token_id.set(token.0);
+    // Only now: a hash that proves nothing must not use up what the token may send.
+    let (standing, passes) = serving.rate_limits.take(token);
+    let _ = crate::context::current().rate.set(standing);
+    passes?;
     Ok((authentic, body))
 }
 
@@ -313,8 +322,8 @@ impl PathTexts {
     }
 }
 
-async fn path_texts(parts: &mut Parts, network: &Network) -> Result<PathTexts, ApiError> {
-    let raw = RawPathParams::from_request_parts(parts, network).await;
+async fn path_texts(parts: &mut Parts) -> Result<PathTexts, ApiError> {
+    let raw = RawPathParams::from_request_parts(parts, &()).await;
     let raw = raw.map_err(|_| {
         ApiError::invalid(vec![Fault {
             field: "path".to_owned(),
@@ -333,8 +342,8 @@ struct PathParams {
     ids: Vec<(String, Uuid)>,
 }
 
-async fn path_params(parts: &mut Parts, network: &Network) -> Result<PathParams, ApiError> {
-    let PathTexts(texts) = path_texts(parts, network).await?;
+async fn path_params(parts: &mut Parts) -> Result<PathParams, ApiError> {
+    let PathTexts(texts) = path_texts(parts).await?;
     let mut params = PathParams {
         enterprise: None,
         ids: Vec::new(),
@@ -385,7 +394,7 @@ fn empty_enterprise() -> ApiError {
 
 /// What no route fits. A path whose enterprise is empty is a fault of the path, told to those
 /// with a token.
-pub(crate) async fn unknown_route(State(network): State<Network>, request: Request) -> Response {
+pub(crate) async fn unknown_route(State(serving): State<Serving>, request: Request) -> Response {
     let path = request.uri().path();
     let has_no_enterprise = [
         "/api/network/v1/enterprises//",
@@ -398,7 +407,7 @@ pub(crate) async fn unknown_route(State(network): State<Network>, request: Reque
         return ApiError::new(StatusCode::NOT_FOUND, "unknown_route", message).into_response();
     }
     let (parts, body) = request.into_parts();
-    match admit(&network, &parts, body, BODY_MAX).await {
+    match admit(&serving, &parts, body, BODY_MAX).await {
         Ok(_) => empty_enterprise().into_response(),
         Err(error) => error.into_response(),
     }

@@ -21,6 +21,8 @@ use prometheus_client::{
 };
 use utoipa::openapi::{OpenApi, path::Operation as Described};
 
+use crate::rate_limit::RateLimits;
+
 /// The statuses that are told apart; all others are one.
 const STATUSES: [u16; 17] = [
     200, 201, 202, 204, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503,
@@ -51,9 +53,10 @@ impl fmt::Debug for Metrics {
 
 impl Metrics {
     /// The figures of `network` and of requests for the operations that `document` describes.
-    pub(crate) fn new(network: &Network, document: &OpenApi) -> Metrics {
+    pub(crate) fn new(network: &Network, rate_limits: &RateLimits, document: &OpenApi) -> Metrics {
         let mut registry = Registry::with_prefix("tidelock");
         network.register_metrics(&mut registry);
+        rate_limits.register(&mut registry);
         let operations = Arc::new(Operations::of(document));
         registry.register_collector(Box::new(Arc::clone(&operations)));
         let requests = Counted::default();

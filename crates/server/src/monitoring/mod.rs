@@ -10,7 +10,12 @@ pub(crate) use metrics::{Counted, Metrics};
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, extract::State, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    extract::{FromRef, State},
+    response::IntoResponse,
+    routing::get,
+};
 use http::{StatusCode, header};
 use network::{Network, NotReady};
 use serde::Serialize;
@@ -34,7 +39,11 @@ struct Health {
 }
 
 /// The routes that tell of the server itself, on the network's own address.
-pub(crate) fn health() -> OpenApiRouter<Network> {
+pub(crate) fn health<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Network: FromRef<S>,
+{
     OpenApiRouter::new()
         .routes(routes!(livez))
         .routes(routes!(readyz))

@@ -23,15 +23,15 @@ mod users;
 mod withdrawals;
 
 use http::StatusCode;
-use network::{Failure, Network};
+use network::Failure;
 use store::StoreError;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use wire::filters::Page;
 
-use crate::{error::ApiError, gate::AuditCall};
+use crate::{Serving, error::ApiError, gate::AuditCall};
 
 /// All routes of the operator API.
-pub(crate) fn routes() -> OpenApiRouter<Network> {
+pub(crate) fn routes() -> OpenApiRouter<Serving> {
     OpenApiRouter::new()
         .routes(routes!(enterprises::list))
         .routes(routes!(enterprises::put))

@@ -9,11 +9,12 @@ mod partners;
 mod payload;
 mod settlements;
 
-use network::Network;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use crate::Serving;
+
 /// All routes below one enterprise.
-pub(crate) fn enterprise() -> OpenApiRouter<Network> {
+pub(crate) fn enterprise() -> OpenApiRouter<Serving> {
     OpenApiRouter::new()
         .routes(routes!(clients::become_client))
         .routes(routes!(partners::list, partners::create))

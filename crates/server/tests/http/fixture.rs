@@ -23,6 +23,7 @@ use rules::{
 };
 use sandbox::{Exchange, Mode, RunningExchange};
 use serde_json::{Value, json};
+use server::RateLimit;
 use store::{Clock, Location, Opening, Store};
 use testkit::TestDatabase;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -53,6 +54,8 @@ pub(crate) struct Options {
     pub(crate) amount_format: AmountFormat,
     pub(crate) call_timeout_ms: i64,
     pub(crate) request_time_limit: Duration,
+    /// Wide, where it is not what is tested.
+    pub(crate) rate_limit: RateLimit,
     pub(crate) network: network::Settings,
     /// What the client has in custody, by ticker.
     pub(crate) client_funds: Vec<(&'static str, i128)>,
@@ -76,10 +79,19 @@ impl Default for Options {
             amount_format: AmountFormat::BaseUnits,
             call_timeout_ms: 5_000,
             request_time_limit: Duration::from_secs(30),
+            rate_limit: rate_limit(1_000_000, 1_000_000),
             network: network::Settings::default(),
             client_funds: funds.clone(),
             partner_funds: funds,
         }
+    }
+}
+
+/// So many requests in a second, and so many at once.
+pub(crate) fn rate_limit(per_second: u32, burst: u32) -> RateLimit {
+    RateLimit {
+        per_second: per_second.try_into().expect("more than 0"),
+        burst: burst.try_into().expect("more than 0"),
     }
 }
 
@@ -208,6 +220,7 @@ impl World {
         let (stop, stopped) = oneshot::channel::<()>();
         let settings = server::Settings {
             request_time_limit: options.request_time_limit,
+            rate_limit: options.rate_limit,
         };
         let served = network.clone();
         let serving = tokio::spawn(async move {

@@ -18,6 +18,7 @@ mod onboarding;
 mod operating;
 mod overload;
 mod partner_faults;
+mod rate_limits;
 mod repeats;
 mod settlement_views;
 mod settlements;
