@@ -128,7 +128,7 @@ impl Bench {
     /// The length of one run.
     pub(crate) fn span(&self) -> Duration {
         match self.quick {
-            true => Duration::from_millis(300),
+            true => Duration::from_secs(1),
             false => Duration::from_secs(self.seconds),
         }
     }
@@ -136,7 +136,7 @@ impl Bench {
     /// The length of the warm-up before the runs.
     pub(crate) fn warm_up(&self) -> Duration {
         match self.quick {
-            true => Duration::from_millis(100),
+            true => Duration::from_millis(300),
             false => Duration::from_secs(3),
         }
     }

@@ -22,8 +22,9 @@ use crate::{
     },
 };
 
-/// How often each list is asked for; one at a time.
+/// How often each list is asked for, one at a time; and how often if nothing is measured.
 const LOOKS: usize = 200;
+const QUICK_LOOKS: usize = 20;
 
 /// How long a list is asked for, even if it was not asked that often then.
 const AT_MOST: Duration = Duration::from_secs(20);
@@ -108,7 +109,8 @@ pub(crate) async fn measure(
         let read = read::beside(&stage, &series, reserve.per_second, bench.span()).await?;
         read.iter().for_each(Reading::print);
         println!("first page, one question at a time");
-        let lists = first_pages(&installation, &stage).await?;
+        let looks = if bench.quick { QUICK_LOOKS } else { LOOKS };
+        let lists = first_pages(looks, &installation, &stage).await?;
         lists.iter().for_each(Reading::print);
         report.grow.push(Grown {
             entries,
@@ -125,6 +127,7 @@ pub(crate) async fn measure(
 }
 
 async fn first_pages(
+    looks: usize,
     installation: &Installation<'_>,
     stage: &Stage,
 ) -> anyhow::Result<Vec<Reading>> {
@@ -142,7 +145,7 @@ async fn first_pages(
             Ok(())
         };
         let load = Load {
-            magazine: Magazine::fill(0, LOOKS, &maker)?,
+            magazine: Magazine::fill(0, looks, &maker)?,
             connections: 1,
             expected: 200,
             repeats: false,

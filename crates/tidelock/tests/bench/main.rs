@@ -1,12 +1,20 @@
 //! `tidelock bench --quick`: every workload on both databases, small. It shows that the benchmark
 //! works; what it measures says nothing here.
 
-use std::{env, process::Command};
+use std::{
+    env,
+    process::Command,
+    sync::{Mutex, PoisonError},
+};
 
 use serde_json::Value;
 
+/// One benchmark at a time: beside another one a short run may end without a single answer.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// What the report has of each database.
 fn report(arguments: &[&str]) -> Value {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("report.json");
     let output = Command::new(env!("CARGO_BIN_EXE_tidelock"))
@@ -31,17 +39,17 @@ fn report(arguments: &[&str]) -> Value {
 
 fn check(database: &Value) {
     let positive = |value: &Value| value.as_f64().is_some_and(|number| number > 0.0);
-    for figure in [
-        &database["ceiling"]["per_second"],
-        &database["reserve"][0]["per_second"],
-        &database["allocate"]["per_second"],
-        &database["hot"]["one_account"]["per_second"],
-        &database["bare"][0]["transfers_per_second"],
-        &database["settle"][1]["transfers_per_second"],
-        &database["read"][1]["per_second"],
-        &database["overload"]["accepted_per_second"],
+    for (name, figure) in [
+        ("ceiling", &database["ceiling"]["per_second"]),
+        ("reserve", &database["reserve"][0]["per_second"]),
+        ("allocate", &database["allocate"]["per_second"]),
+        ("hot", &database["hot"]["one_account"]["per_second"]),
+        ("bare", &database["bare"][0]["transfers_per_second"]),
+        ("settle", &database["settle"][1]["transfers_per_second"]),
+        ("read", &database["read"][1]["per_second"]),
+        ("overload", &database["overload"]["accepted_per_second"]),
     ] {
-        assert!(positive(figure), "{database}");
+        assert!(positive(figure), "{name} is {figure}: {database}");
     }
     // Every reservation was committed, and the refused ones of the ceiling were not.
     assert!(
