@@ -43,15 +43,17 @@ pub enum BookError {
 ///
 /// `before` answers what stands on an account now. The order of the postings does not matter:
 /// within an entry a bucket may pass below zero as long as it does not end there.
-pub fn balances_after(
-    postings: &[Posting],
+pub fn balances_after<'postings>(
+    postings: &'postings [Posting],
     before: impl Fn(&Account) -> Balance,
 ) -> Result<BalancesAfter, BookError> {
-    let mut after = BalancesAfter::new();
-    let mut move_units = |holding: &Holding, units: i128| -> Result<(), BookError> {
-        let balance = after
-            .entry(holding.account.clone())
-            .or_insert_with(|| before(&holding.account));
+    // Before and after.
+    let mut moved: BTreeMap<&Account, (Balance, Balance)> = BTreeMap::new();
+    let mut move_units = |holding: &'postings Holding, units: i128| -> Result<(), BookError> {
+        let (_, balance) = moved.entry(&holding.account).or_insert_with(|| {
+            let balance = before(&holding.account);
+            (balance, balance)
+        });
         let figure = match holding.bucket {
             Bucket::Available => &mut balance.available,
             Bucket::Held => &mut balance.held,
@@ -70,8 +72,7 @@ pub fn balances_after(
     }
     let mut short = Vec::new();
     let mut out_of_bounds = None;
-    for (account, balance) in &after {
-        let present = before(account);
+    for (&account, (present, balance)) in &moved {
         for (bucket, present, after) in [
             (Bucket::Available, present.available, balance.available),
             (Bucket::Held, present.held, balance.held),
@@ -97,7 +98,12 @@ pub fn balances_after(
     match (short.is_empty(), out_of_bounds) {
         (false, _) => Err(BookError::Short(short)),
         (true, Some(holding)) => Err(BookError::OutOfBounds(holding)),
-        (true, None) => Ok(after),
+        (true, None) => {
+            let after = moved.into_iter();
+            Ok(after
+                .map(|(account, (_, balance))| (account.clone(), balance))
+                .collect())
+        }
     }
 }
 

@@ -38,16 +38,31 @@ pub trait Record: Clone + Debug + PartialEq + 'static {
 /// The records of one kind that a view knows, those known to be absent included.
 #[derive(Clone, Debug)]
 pub struct Shelf<R: Record> {
-    slots: BTreeMap<R::Key, Option<R>>,
-    /// The keys of what differs from what was loaded.
-    changed: BTreeSet<R::Key>,
+    slots: BTreeMap<R::Key, Slot<R>>,
+}
+
+/// What a view knows under one key.
+#[derive(Clone, Debug)]
+struct Slot<R> {
+    /// Nothing, if it is known that there is none.
+    record: Option<R>,
+    /// Whether it differs from what was loaded.
+    changed: bool,
+}
+
+impl<R> Slot<R> {
+    fn loaded(record: Option<R>) -> Slot<R> {
+        Slot {
+            record,
+            changed: false,
+        }
+    }
 }
 
 impl<R: Record> Default for Shelf<R> {
     fn default() -> Self {
         Shelf {
             slots: BTreeMap::new(),
-            changed: BTreeSet::new(),
         }
     }
 }
@@ -65,44 +80,58 @@ impl<R: Record> Shelf<R> {
     /// that merely looks absent could create money.
     pub fn get(&self, key: &R::Key) -> Option<&R> {
         match self.slots.get(key) {
-            Some(slot) => slot.as_ref(),
+            Some(slot) => slot.record.as_ref(),
             None => panic!("a command read {key:?} without declaring it"),
         }
     }
 
     /// Remembers what storage answered.
     pub fn load(&mut self, key: R::Key, record: Option<R>) {
-        self.slots.insert(key, record);
+        self.slots.insert(key, Slot::loaded(record));
+    }
+
+    /// Remembers that storage has nothing under any of `keys`.
+    pub fn load_absent(&mut self, keys: BTreeSet<R::Key>) {
+        let absent = keys.into_iter().map(|key| (key, Slot::loaded(None)));
+        self.absorb(Shelf {
+            slots: absent.collect(),
+        });
     }
 
     /// All records that exist.
     pub fn iter(&self) -> impl Iterator<Item = &R> {
-        self.slots.values().filter_map(Option::as_ref)
+        self.slots.values().filter_map(|slot| slot.record.as_ref())
     }
 
     /// The records that differ from what was loaded, in the order of their keys.
     pub fn changed(&self) -> impl Iterator<Item = &R> {
-        let changed = self.changed.iter().filter_map(|key| self.slots.get(key));
-        changed.filter_map(Option::as_ref)
+        let changed = self.slots.values().filter(|slot| slot.changed);
+        changed.filter_map(|slot| slot.record.as_ref())
     }
 
     fn put(&mut self, record: R) {
-        self.changed.insert(record.key());
-        self.slots.insert(record.key(), Some(record));
+        let key = record.key();
+        let slot = Slot {
+            changed: true,
+            record: Some(record),
+        };
+        self.slots.insert(key, slot);
     }
 
-    fn absorb(&mut self, other: Shelf<R>) {
-        // A settlement puts tens of thousands of records onto an empty shelf.
-        if self.slots.is_empty() {
-            *self = other;
-            return;
+    fn absorb(&mut self, mut other: Shelf<R>) {
+        // Of tens of thousands of records, which a settlement has, both sides are walked in their
+        // order once: that costs less than a search for each.
+        if other.slots.len() > self.slots.len() / 8 {
+            self.slots.append(&mut other.slots);
+        } else {
+            self.slots.extend(other.slots);
         }
-        self.slots.extend(other.slots);
-        self.changed.extend(other.changed);
     }
 
     fn settle(&mut self) {
-        self.changed.clear();
+        for slot in self.slots.values_mut() {
+            slot.changed = false;
+        }
     }
 
     /// Moves what is known of `keys` to a shelf of its own, and strikes it off `keys`.
@@ -110,8 +139,8 @@ impl<R: Record> Shelf<R> {
         let mut taken = Shelf::default();
         if !self.slots.is_empty() {
             keys.retain(|key| match self.slots.remove_entry(key) {
-                Some((key, record)) => {
-                    taken.load(key, record);
+                Some((key, slot)) => {
+                    taken.slots.insert(key, slot);
                     false
                 }
                 None => true,
@@ -132,10 +161,20 @@ impl<R: Record> Shelf<R> {
     fn extract(&self, keys: &BTreeSet<R::Key>) -> Shelf<R> {
         let mut part = Shelf::default();
         for key in keys {
-            let record = self.slots.get(key).cloned().flatten();
+            let slot = self.slots.get(key);
+            let record = slot.and_then(|slot| slot.record.clone());
             part.load(key.clone(), record);
         }
         part
+    }
+}
+
+/// Adds keys to others; there are tens of thousands of them or a few.
+fn add_all<K: Ord>(keys: &mut BTreeSet<K>, more: BTreeSet<K>) {
+    if keys.is_empty() {
+        *keys = more;
+    } else {
+        keys.extend(more);
     }
 }
 
@@ -163,7 +202,7 @@ macro_rules! shelves {
 
             /// Adds all of `other`.
             pub fn absorb(&mut self, other: Keys) {
-                $(self.$name.extend(other.$name);)+
+                $(add_all(&mut self.$name, other.$name);)+
             }
 
             /// Drops what `view` knows already.
@@ -310,11 +349,9 @@ impl<'view> Draft<'view> {
     /// # Panics
     /// If the command did not declare the key; see [`Shelf::get`].
     pub fn find<R: Record>(&self, key: &R::Key) -> Option<&R> {
-        let written = R::shelf(&self.written);
-        if written.knows(key) {
-            written.get(key)
-        } else {
-            R::shelf(self.view).get(key)
+        match R::shelf(&self.written).slots.get(key) {
+            Some(slot) => slot.record.as_ref(),
+            None => R::shelf(self.view).get(key),
         }
     }
 

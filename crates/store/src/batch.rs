@@ -16,7 +16,7 @@
 
 use std::{
     cmp::Ordering::{Equal, Greater, Less},
-    collections::BTreeMap,
+    collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -775,9 +775,7 @@ fn place<R: Stored>(
     keys: std::collections::BTreeSet<R::Key>,
     rows: Vec<sql::Row>,
 ) -> Result<(), StoreError> {
-    for key in keys {
-        shelf.load(key, None);
-    }
+    shelf.load_absent(keys);
     for row in rows {
         let record = R::from_row(&mut Columns::from(row))?;
         shelf.load(record.key(), Some(record));
@@ -837,8 +835,8 @@ fn writes(
     (writes, Some(next))
 }
 
-fn last_entries(view: &View, first_entry: i64) -> BTreeMap<&Account, i64> {
-    let mut last = BTreeMap::new();
+fn last_entries(view: &View, first_entry: i64) -> HashMap<&Account, i64> {
+    let mut last = HashMap::new();
     for (number, entry) in (first_entry..).zip(&view.entries) {
         for posting in &entry.postings {
             last.insert(&posting.from.account, number);

@@ -5,7 +5,7 @@
 //! that [`verify`](crate::verify) finds the books sound. But nothing is decided, nobody is asked,
 //! and no key has made the signatures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ledger::{
     Account, Amount, Balance, Entry, EntryId, Hold, HoldId, HoldPurpose, Owner, Posting,
@@ -170,7 +170,7 @@ impl History {
             last_entry: head.last_entry + count,
         };
         let moved = self.book(&rows.entries)?;
-        let mut last_entries = BTreeMap::new();
+        let mut last_entries = HashMap::new();
         for (number, entry) in (commit.first_entry..).zip(&rows.entries) {
             for posting in &entry.postings {
                 last_entries.insert(&posting.from.account, number);
