@@ -132,7 +132,7 @@ impl Network {
         };
         let principal = self.principal(hash).await?.ok_or_else(no_such_token)?;
         let token = &principal.token;
-        let now = self.store().now();
+        let now = self.store().real_now();
         if token.revoked_at.is_some() {
             return Err(no_such_token());
         }

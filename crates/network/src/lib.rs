@@ -11,6 +11,7 @@
 mod admission;
 mod allocate;
 mod authority;
+mod clock;
 mod connect;
 mod failure;
 mod fund;
@@ -23,6 +24,7 @@ mod read;
 mod seal;
 mod settle;
 mod signing;
+mod timers;
 mod watch;
 
 use std::{
@@ -122,6 +124,8 @@ struct Shared {
     closing: CancellationToken,
     /// Wakes the worker when something new is to be said.
     news: Notify,
+    /// Wakes the worker of the timers.
+    timers: Notify,
     calls: Arc<Semaphore>,
     /// How many calls of the worker each partner has at the moment.
     calls_by_partner: Mutex<HashMap<PartnerId, usize>>,
@@ -156,6 +160,7 @@ impl Network {
                 tasks: TaskTracker::new(),
                 closing: CancellationToken::new(),
                 news: Notify::new(),
+                timers: Notify::new(),
                 places,
                 calls,
                 calls_by_partner: Mutex::default(),
@@ -163,6 +168,7 @@ impl Network {
             }),
         };
         network.spawn(outbox::work(network.clone()));
+        network.spawn(timers::work(network.clone()));
         network.spawn(watch::work(network.clone()));
         network.spawn(watch::check(network.clone()));
         network

@@ -110,6 +110,10 @@ impl Operator<'_> {
         self.network.store()
     }
 
+    pub(crate) fn network(&self) -> &Network {
+        self.network
+    }
+
     /// A new identifier.
     pub(crate) fn draw_id(&self) -> Uuid {
         self.network.draw_id()

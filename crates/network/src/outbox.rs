@@ -89,7 +89,10 @@ impl Network {
     /// be seen; other servers may leave something any time.
     async fn take_due(&self) -> Result<Duration, Failure> {
         let longest = self.settings().look_around;
-        let mut waiting = self.store().waiting_partners(self.store().now()).await?;
+        let mut waiting = self
+            .store()
+            .waiting_partners(self.store().real_now())
+            .await?;
         // Whoever waits longest comes first when not all can be served.
         waiting.partners.sort_unstable_by_key(|(_, due)| *due);
         // Nothing is taken that could not be worked on at once: a lease runs from the taking.
@@ -223,7 +226,7 @@ impl Network {
     /// Whether somebody works on the message about `subject`.
     pub(crate) async fn is_worked_on(&self, subject: Uuid) -> Result<bool, Failure> {
         let message = self.store().message(subject).await?;
-        let now = self.store().now();
+        let now = self.store().real_now();
         Ok(message.is_some_and(|m| m.call.is_some() && m.leased_until > now))
     }
 

@@ -121,7 +121,7 @@ pub(crate) async fn check(network: Network) {
                 metrics
                     .violations
                     .set(violations.len().try_into().unwrap_or(i64::MAX));
-                metrics.last_check_s.set(seconds_of(network.store().now()));
+                metrics.last_check_s.set(seconds_of(network.real_time()));
                 for violation in &violations {
                     tracing::error!(%violation, "THE BOOKS BREAK A LAW: stop and run `tidelock verify`");
                 }
@@ -178,20 +178,20 @@ impl Network {
         metrics
             .messages
             .set(store.count_messages(COUNTED_AT_MOST).await?);
-        let waiting = store.waiting_partners(store.now()).await?;
+        let waiting = store.waiting_partners(store.real_now()).await?;
         let due = waiting.partners.iter().map(|(_, due)| *due).min();
-        metrics.oldest_message_s.set(self.age_s(due));
+        metrics.oldest_message_s.set(age_s(due, store.real_now()));
         let held = store.oldest_reservation().await?;
-        metrics.oldest_hold_s.set(self.age_s(held));
+        metrics.oldest_hold_s.set(age_s(held, store.now()));
         Ok(())
     }
+}
 
-    /// How many seconds lie between then and now; 0 for what is not there or still to come.
-    fn age_s(&self, then: Option<Timestamp>) -> f64 {
-        let Some(then) = then else {
-            return 0.0;
-        };
-        let age_us = self.store().now().0.saturating_sub(then.0).max(0);
-        Duration::from_micros(age_us.cast_unsigned()).as_secs_f64()
-    }
+/// How many seconds lie between then and now; 0 for what is not there or still to come.
+fn age_s(then: Option<Timestamp>, now: Timestamp) -> f64 {
+    let Some(then) = then else {
+        return 0.0;
+    };
+    let age_us = now.0.saturating_sub(then.0).max(0);
+    Duration::from_micros(age_us.cast_unsigned()).as_secs_f64()
 }

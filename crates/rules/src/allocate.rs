@@ -374,9 +374,10 @@ impl Reserve {
             add_to_open_total(draft, self.open_total_key(), self.amount.units());
         }
         let partner = allocation.partner_id;
-        let mut message = due_message(self.id.0, partner, MessageCall::Reserve, now);
+        let real = draft.real_time(now);
+        let mut message = due_message(self.id.0, partner, MessageCall::Reserve, real);
         if allocation.answering == Answering::Synchronous {
-            message.lease(now, self.lease_ms);
+            message.lease(real, self.lease_ms);
         }
         draft.put(message);
         Ok(())
@@ -533,12 +534,13 @@ fn conclude(
             tell_partner.then_some(MessageCall::Release)
         }
     };
+    let real = draft.real_time(now);
     let known = draft.find::<Message>(&record.id.0).cloned();
     let mut message = known
-        .unwrap_or_else(|| due_message(record.id.0, record.partner_id, MessageCall::Clear, now));
+        .unwrap_or_else(|| due_message(record.id.0, record.partner_id, MessageCall::Clear, real));
     match say {
-        Some(call) => message.say(call, now),
-        None => message.finish(now),
+        Some(call) => message.say(call, real),
+        None => message.finish(real),
     }
     draft.put(message);
     record.updated_at = now;
@@ -658,7 +660,7 @@ impl Command for Unanswered {
         let Some(mut message) = message.filter(|_| record.is_reserved()) else {
             return Ok(record);
         };
-        message.postpone(&self.error, now);
+        message.postpone(&self.error, draft.real_time(now));
         draft.put(message);
         if record.answering == Answering::Synchronous {
             record.state = AllocationState::Reserved {
@@ -687,13 +689,14 @@ impl Command for Awaited {
         let Some(mut message) = message.filter(|_| record.is_reserved()) else {
             return Ok(record);
         };
+        let real = draft.real_time(now);
         if message.call == Some(MessageCall::Reserve) {
-            message.say(MessageCall::Await, now);
+            message.say(MessageCall::Await, real);
             message.attempts = 1;
         }
-        message.due_at = now.plus_seconds(AWAIT_INTERVAL_S);
+        message.due_at = real.plus_seconds(AWAIT_INTERVAL_S);
         message.leased_until = Timestamp(0);
-        message.updated_at = now;
+        message.updated_at = real;
         draft.put(message);
         record.state = AllocationState::Reserved {
             retriable: false,
@@ -726,9 +729,10 @@ impl Command for AskAgain {
         let (record, message) = waiting(draft, self.id)?;
         match message {
             Some(mut message) if message.call.is_some() => {
-                if message.leased_until <= now {
-                    message.due_at = now;
-                    message.updated_at = now;
+                let real = draft.real_time(now);
+                if message.leased_until <= real {
+                    message.due_at = real;
+                    message.updated_at = real;
                     draft.put(message);
                 }
                 let subject = self.id.to_string();

@@ -109,8 +109,9 @@ impl Command for OpenConnection {
             created_at: now,
             updated_at: now,
         };
-        let mut message = due_message(self.id.0, partner.id, MessageCall::Connect, now);
-        message.lease(now, self.lease_ms);
+        let real = draft.real_time(now);
+        let mut message = due_message(self.id.0, partner.id, MessageCall::Connect, real);
+        message.lease(real, self.lease_ms);
         draft.put(message);
         draft.put(connection.clone());
         self.signed.take_nonce(draft, self.id.0)?;
@@ -223,7 +224,7 @@ impl Command for AnswerConnection {
         draft.put(connection.clone());
         if let Some(message) = draft.find::<Message>(&self.id.0) {
             let mut message = message.clone();
-            message.finish(now);
+            message.finish(draft.real_time(now));
             draft.put(message);
         }
         Ok(connection)

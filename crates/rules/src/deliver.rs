@@ -1,7 +1,8 @@
 //! Messages to partners: who works on one, what came of it, when it is tried again.
 //!
 //! Delivery is at-least-once. A lease keeps two servers from asking at the same time; it is an
-//! optimisation, for partners answer the same identifier in the same way.
+//! optimisation, for partners answer the same identifier in the same way. The times of messages are
+//! real, not business time: a test clock that jumps ends no lease.
 
 use ledger::Timestamp;
 
@@ -20,7 +21,7 @@ pub(crate) fn next_attempt(now: Timestamp, attempts: i64) -> Timestamp {
     now.plus_seconds((1_i64 << exponent).min(BACKOFF_MAX_S))
 }
 
-/// A message that is due at once and that nobody works on.
+/// A message that is due at once, in real time, and that nobody works on.
 pub(crate) fn due_message(
     subject: uuid::Uuid,
     partner_id: PartnerId,
@@ -101,6 +102,7 @@ impl Command for Lease {
     }
 
     fn decide(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<Vec<Message>, Refusal> {
+        let now = draft.real_time(now);
         let mut leased = Vec::new();
         for subject in &self.subjects {
             let Some(message) = draft.find::<Message>(subject) else {
@@ -139,6 +141,7 @@ impl Command for Delivered {
     }
 
     fn decide(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<(), Refusal> {
+        let now = draft.real_time(now);
         // Of a question it is not the delivery that counts but the answer.
         let is_told = matches!(self.call, MessageCall::Clear | MessageCall::Release);
         if let Some(message) = draft.find::<Message>(&self.subject)
@@ -175,6 +178,7 @@ impl Command for Undelivered {
     }
 
     fn decide(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<(), Refusal> {
+        let now = draft.real_time(now);
         if let Some(message) = draft.find::<Message>(&self.subject)
             && message.call == Some(self.call)
         {

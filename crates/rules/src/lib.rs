@@ -12,14 +12,17 @@ mod signed;
 mod view;
 
 pub mod allocate;
+pub mod clock;
 pub mod connect;
 pub mod deliver;
 pub mod fund;
 pub mod onboard;
+pub mod onchain;
 pub mod operate;
 pub mod planted;
 pub mod record;
 pub mod settle;
+pub mod timer;
 
 pub use command::{Command, Decidable, Submission};
 pub use identifier::{

@@ -14,11 +14,12 @@ use ledger::{Account, Balance, BookError, Entry, Hold, HoldId, balances_after};
 use crate::{
     AllocationId, ClientId, ConnectionId, DepositId, EnterpriseId, PartnerId, SettlementId,
     SigningKeyId, TokenId, TransferId, UserId, WithdrawalId,
+    clock::TestClock,
     record::{
         AccessToken, AccountBalance, Allocation, Claim, ClaimKey, Client, Connection, CurrencyKey,
-        Deposit, Enterprise, GoAccount, Membership, Message, NetworkCurrency, OpenTotal,
+        Deposit, Enterprise, GoAccount, Membership, Message, NetworkCurrency, OnChain, OpenTotal,
         OperatorAct, Participation, Partner, PartnerConfiguration, Settlement, SignedRequest,
-        SigningKey, TokenUse, Transfer, User, Withdrawal,
+        SigningKey, Timer, TimerKind, TokenUse, Transfer, User, Withdrawal,
     },
 };
 
@@ -186,6 +187,8 @@ macro_rules! shelves {
             $($(#[$doc])* pub $name: Shelf<$record>,)+
             /// Journal entries in the order in which they were decided.
             pub entries: Vec<Entry>,
+            /// The test clock of an installation that has one; as a change, what it becomes.
+            pub test_clock: Option<TestClock>,
         }
 
         /// Names of records that a command wants to read.
@@ -216,6 +219,7 @@ macro_rules! shelves {
             pub fn absorb(&mut self, other: View) {
                 $(self.$name.absorb(other.$name);)+
                 self.entries.extend(other.entries);
+                self.test_clock = other.test_clock.or(self.test_clock);
             }
 
             /// Moves what is remembered of `keys` to a view of its own, so that commands see no
@@ -224,6 +228,7 @@ macro_rules! shelves {
                 View {
                     $($name: self.$name.take_known(&mut keys.$name),)+
                     entries: Vec::new(),
+                    test_clock: self.test_clock,
                 }
             }
 
@@ -232,6 +237,7 @@ macro_rules! shelves {
                 View {
                     $($name: self.$name.extract(&keys.$name),)+
                     entries: Vec::new(),
+                    test_clock: self.test_clock,
                 }
             }
 
@@ -241,6 +247,7 @@ macro_rules! shelves {
                     self.$name.put(record.clone());
                 })+
                 self.entries.extend(part.entries);
+                self.test_clock = part.test_clock.or(self.test_clock);
                 $(self.$name.settle();)+
             }
         }
@@ -306,6 +313,10 @@ shelves! {
     signed_requests: SignedRequest, by uuid::Uuid;
     /// What partners still have to be asked or told.
     messages: Message, by uuid::Uuid;
+    /// What settlements over the chain have beyond others.
+    on_chain: OnChain, by SettlementId;
+    /// What time makes due.
+    timers: Timer, by (TimerKind, uuid::Uuid);
     /// What is reserved at a partner and not yet answered.
     open_totals: OpenTotal, by CurrencyKey;
     /// What operators did.
@@ -391,6 +402,15 @@ impl<'view> Draft<'view> {
         }
         self.written.entries.push(entry);
         Ok(())
+    }
+
+    /// The test clock, if the installation has one.
+    pub fn test_clock(&self) -> Option<TestClock> {
+        self.written.test_clock.or(self.view.test_clock)
+    }
+
+    pub(crate) fn set_test_clock(&mut self, clock: TestClock) {
+        self.written.test_clock = Some(clock);
     }
 
     /// What was written.

@@ -82,6 +82,7 @@ fn router(network: Network, settings: &Settings) -> (Router, Arc<Metrics>) {
     let (routes, document) = openapi::routes().split_for_parts();
     let rate_limits = Arc::new(RateLimits::new(settings.rate_limit));
     let metrics = Arc::new(Metrics::new(&network, &rate_limits, &document));
+    let clock = network.clone();
     let routes = routes
         .merge(openapi::document_route(document))
         .fallback(gate::unknown_route)
@@ -90,7 +91,7 @@ fn router(network: Network, settings: &Settings) -> (Router, Arc<Metrics>) {
             network,
             rate_limits,
         });
-    let router = middleware::around(routes, settings, Arc::clone(&metrics));
+    let router = middleware::around(routes, settings, Arc::clone(&metrics), clock);
     (router, metrics)
 }
 

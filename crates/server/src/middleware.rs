@@ -13,9 +13,10 @@ use axum::{
 };
 use http::{HeaderName, HeaderValue, Method, header};
 use http_body_util::BodyExt;
+use network::Network;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 use tracing::Instrument;
-use wire::request_hmac::response_hmac;
+use wire::{api::DateTime, request_hmac::response_hmac};
 
 use crate::{
     Settings,
@@ -27,7 +28,15 @@ use crate::{
 /// The header that names a request, in and out.
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
-pub(crate) fn around(routes: Router, settings: &Settings, metrics: Arc<Metrics>) -> Router {
+/// The header that tells business time where the installation has a test clock.
+const TEST_CLOCK: HeaderName = HeaderName::from_static("tidelock-test-clock");
+
+pub(crate) fn around(
+    routes: Router,
+    settings: &Settings,
+    metrics: Arc<Metrics>,
+    network: Network,
+) -> Router {
     routes
         .layer(from_fn_with_state(settings.request_time_limit, limit_time))
         .layer(CatchPanicLayer::custom(
@@ -38,6 +47,7 @@ pub(crate) fn around(routes: Router, settings: &Settings, metrics: Arc<Metrics>)
         ))
         .layer(from_fn(finish))
         .layer(CompressionLayer::new())
+        .layer(from_fn_with_state(network, tell_test_clock))
         .layer(from_fn_with_state(metrics, name_and_log))
 }
 
@@ -49,6 +59,19 @@ async fn limit_time(
     tokio::time::timeout(limit, next.run(request))
         .await
         .unwrap_or_else(|_| ApiError::time_limit().into_response())
+}
+
+/// Says in every answer of an installation with a test clock that it has one, so that nobody takes
+/// it for a real network.
+async fn tell_test_clock(State(network): State<Network>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if network.test_clock().is_some() {
+        let now = DateTime::from(network.business_time()).to_string();
+        if let Ok(now) = HeaderValue::from_str(&now) {
+            response.headers_mut().insert(TEST_CLOCK, now);
+        }
+    }
+    response
 }
 
 /// Gives the request its name and its context, and logs and counts how it went.

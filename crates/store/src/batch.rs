@@ -18,10 +18,7 @@ use std::{
     cmp::Ordering::{Equal, Greater, Less},
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -35,6 +32,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
+    clock::{Clock, Clocks},
     condition::{Condition, Health},
     journal::Commit,
     metrics::{Metrics, Queues, Stopwatch},
@@ -76,9 +74,6 @@ const PROBE_PAUSE: Duration = Duration::from_secs(1);
 
 /// There is one chain.
 const LANE: i64 = 0;
-
-/// The process clock, handed in.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Where new identifiers come from: UUIDs of version 7, or what a simulation puts in their place.
 pub type Identifiers = Arc<dyn Fn() -> Uuid + Send + Sync>;
@@ -191,12 +186,10 @@ impl<C: Command> Waiting for Waiter<C> {
 pub struct Store {
     queue: mpsc::Sender<Box<dyn Waiting>>,
     reader: Reader,
-    clock: Clock,
+    clocks: Clocks,
     metrics: Metrics,
     health: Health,
     identifiers: Identifiers,
-    /// The latest business time that this process has seen.
-    committed_us: Arc<AtomicI64>,
     /// Asks the thread that commits to take no more.
     closing: Arc<Notify>,
     /// Closed once the thread that commits has ended and the database is closed. Nothing is ever
@@ -244,7 +237,8 @@ impl Store {
                     Ok((connection, reader)) => {
                         let ids = Arc::new(Uuid::now_v7);
                         let (store, commits) = Store::assemble(connection, reader, clock, ids);
-                        let _ = opened.send(Ok(store));
+                        let looked = store.read_clock().await;
+                        let _ = opened.send(looked.map(|()| store));
                         Box::pin(commits).await;
                     }
                 }
@@ -284,16 +278,15 @@ impl Store {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let (running, stopped) = watch::channel(());
         let closing = Arc::new(Notify::new());
-        let committed_us = Arc::new(AtomicI64::new(0));
+        let clocks = Clocks::new(clock);
         let metrics = Metrics::default();
         let health = Health::default();
         let writer = Writer {
             driver,
-            clock: Arc::clone(&clock),
+            clocks: clocks.clone(),
             metrics: metrics.clone(),
             health: health.clone(),
             identifiers: Arc::clone(&identifiers),
-            committed_us: Arc::clone(&committed_us),
             closing: Arc::clone(&closing),
             known: None,
             remembered: None,
@@ -306,11 +299,10 @@ impl Store {
         let store = Store {
             queue,
             reader,
-            clock,
+            clocks,
             metrics,
             health,
             identifiers,
-            committed_us,
             closing,
             stopped,
         };
@@ -334,13 +326,6 @@ impl Store {
             return Err(SubmitError::Overloaded);
         }
         answer.await.unwrap_or(Err(SubmitError::OutcomeUnknown))
-    }
-
-    /// Business time, for questions that no command asks: that of the process clock, or of the last
-    /// commit this process knows of, if that is later.
-    pub fn now(&self) -> Timestamp {
-        let committed = Timestamp(self.committed_us.load(Ordering::Relaxed));
-        (self.clock)().max(committed)
     }
 
     /// A new identifier.
@@ -368,6 +353,10 @@ impl Store {
             queue: self.queue.downgrade(),
             reader: self.reader.clone(),
         }));
+    }
+
+    pub(crate) fn clocks(&self) -> &Clocks {
+        &self.clocks
     }
 
     pub(crate) fn reader(&self) -> &Reader {
@@ -403,11 +392,10 @@ fn fitting(waiting: &[Box<dyn Waiting>]) -> usize {
 
 struct Writer<D> {
     driver: D,
-    clock: Clock,
+    clocks: Clocks,
     metrics: Metrics,
     health: Health,
     identifiers: Identifiers,
-    committed_us: Arc<AtomicI64>,
     closing: Arc<Notify>,
     /// Where the chain was after the last commit of our own: so much is durable.
     known: Option<ChainHead>,
@@ -571,8 +559,8 @@ impl<D: Driver> Writer<D> {
             }
         };
         self.metrics.load.took(watch.lap());
-        let now = (self.clock)().max(Timestamp(head.time_us));
-        self.committed_us.fetch_max(now.0, Ordering::Relaxed);
+        let now = self.clocks.after(&head);
+        view.test_clock = head.test_clock;
         for waiter in batch.iter_mut() {
             // A command that reads what it did not declare panics before it changed anything,
             // and has no answer then.
@@ -597,6 +585,7 @@ impl<D: Driver> Writer<D> {
                 self.metrics.flush.took(flush);
                 self.metrics.committed(&next);
                 remembered.remember(view, REMEMBERED_MAX);
+                self.clocks.note(next.test_clock);
                 self.remembered = Some((next.clone(), remembered));
                 self.known = Some(next);
                 Attempt::Done
@@ -608,6 +597,7 @@ impl<D: Driver> Writer<D> {
                 let resolved = self.resolve(batch_id, error).await;
                 if matches!(resolved, Attempt::Done) {
                     self.metrics.committed(&next);
+                    self.clocks.note(next.test_clock);
                     self.known = Some(next);
                 }
                 resolved
@@ -831,6 +821,7 @@ fn writes(
         hash,
         time_us: now.0,
         last_entry: commit.last_entry,
+        test_clock: view.test_clock,
     };
     (writes, Some(next))
 }

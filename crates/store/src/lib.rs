@@ -6,6 +6,7 @@
 
 mod backup;
 mod batch;
+mod clock;
 mod condition;
 mod journal;
 mod laws;
@@ -15,10 +16,12 @@ mod record;
 mod seed;
 mod select;
 pub mod sql;
+mod timers;
 mod verify;
 
 pub use backup::copy;
-pub use batch::{Clock, Identifiers, Store, SubmitError};
+pub use batch::{Identifiers, Store, SubmitError};
+pub use clock::Clock;
 pub use condition::Condition;
 pub use lists::{
     AllocationFilter, AllocationSort, ConnectionFilter, Owned, Page, PartnerFilter, Principal,

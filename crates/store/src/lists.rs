@@ -639,8 +639,8 @@ impl Store {
         select.order(order).page(page).run(self.reader()).await
     }
 
-    /// For whom messages wait, and the business time by which they are due: rows are dated in
-    /// business time, which another server may have brought ahead of `now`, our own.
+    /// For whom messages wait, and the real time by which they are due: another server's clock may
+    /// be ahead of `now`, our own.
     ///
     /// # Errors
     ///
@@ -660,7 +660,7 @@ impl Store {
             SELECT w.partner,
                 (SELECT due_at FROM outbox WHERE call IS NOT NULL AND partner_id = w.partner
                     ORDER BY due_at, subject LIMIT 1),
-                (SELECT time_us FROM chain_heads WHERE lane = 0)
+                (SELECT time_us - COALESCE(clock_ahead_us, 0) FROM chain_heads WHERE lane = 0)
             FROM waiting w WHERE w.partner IS NOT NULL";
         let rows = self.reader().query(sql, Vec::new()).await?;
         let mut waiting = WaitingPartners {

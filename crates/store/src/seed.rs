@@ -202,6 +202,7 @@ impl History {
             hash,
             time_us: now.0,
             last_entry: commit.last_entry,
+            test_clock: head.test_clock,
         };
         Ok((writes, next))
     }

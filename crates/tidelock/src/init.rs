@@ -6,6 +6,7 @@ use rules::{
     UserId,
     record::{InstallationRole, Scope},
 };
+use store::Opening;
 use uuid::Uuid;
 
 use crate::installation::Installation;
@@ -14,15 +15,23 @@ use crate::installation::Installation;
 pub(crate) struct Init {
     #[command(flatten)]
     installation: Installation,
+
+    /// Give the installation a test clock, which operators advance: for tests of windows and
+    /// deadlines. It can never become an installation for real money, nor the other way round
+    #[arg(long)]
+    test_clock: bool,
 }
 
 impl Init {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let token = initialise(&self.installation).await?;
+        let token = initialise(&self.installation, self.test_clock).await?;
         println!(
             "The installation is in {}.",
             self.installation.data.display()
         );
+        if self.test_clock {
+            println!("It has a test clock: it is for tests, and never for real money.");
+        }
         println!("Its first operator's access token, shown this once:\n");
         println!("{}\n", token.as_str());
         println!(
@@ -33,13 +42,27 @@ impl Init {
 }
 
 /// Makes keys, database and first operator; the operator's token.
-pub(crate) async fn initialise(installation: &Installation) -> anyhow::Result<String> {
+pub(crate) async fn initialise(
+    installation: &Installation,
+    test_clock: bool,
+) -> anyhow::Result<String> {
     installation.make_keys()?;
-    let store = installation.open_store(true).await?;
+    let opening = Opening {
+        test_clock,
+        ..Opening::default()
+    };
+    let store = installation.open_store_as(opening).await?;
     let tokens = store.access_tokens(None).await;
     if !tokens.context("the database cannot be read")?.is_empty() {
         store.close().await;
         bail!("this installation has access tokens already: an operator issues further ones");
+    }
+    if store.test_clock().is_some() != test_clock {
+        store.close().await;
+        bail!(
+            "the database was begun {} a test clock, which stays so: take another database",
+            if test_clock { "without" } else { "with" }
+        );
     }
     let network = Network::start(
         store,

@@ -102,6 +102,13 @@ impl Serve {
             ..Opening::default()
         };
         let store = self.installation.open_store_as(opening).await?;
+        if let Some(clock) = store.test_clock() {
+            let ahead_s = clock.ahead_us / 1_000_000;
+            tracing::warn!(
+                ahead_s,
+                "THIS INSTALLATION HAS A TEST CLOCK: it is for tests, and never for real money"
+            );
+        }
         let network = start(&self.installation, store, settings)?;
         let address = listener.local_addr()?;
         // Whoever reads the next line may ask us to stop.

@@ -5,8 +5,10 @@
 mod claim;
 mod configuration;
 mod movement;
+mod onchain;
 mod parties;
 mod tenancy;
+mod timer;
 
 pub use claim::{Claim, ClaimKey, ClaimKind, SignedRequest};
 pub use configuration::{
@@ -17,11 +19,13 @@ pub use movement::{
     OpenTotal, Participation, Settlement, SettlementForm, SettlementState, Transfer, TransferParty,
     TransferStatus, Withdrawal, WithdrawalState,
 };
+pub use onchain::{Direction, OnChain, OnChainPart};
 pub use parties::{Client, Connection, ConnectionState, KeySchema, Partner};
 pub use tenancy::{
     AccessToken, AccountBalance, Enterprise, EnterpriseRole, GoAccount, InstallationRole,
     Membership, NetworkCurrency, OperatorAct, Scope, SigningKey, TokenSecret, TokenUse, User,
 };
+pub use timer::{Timer, TimerKind};
 
 /// Declares an enumeration whose members have a fixed spelling, in storage and on the wire.
 macro_rules! spelled {

@@ -169,7 +169,7 @@ pub struct Message {
     pub call: Option<MessageCall>,
     /// How often it was tried.
     pub attempts: i64,
-    /// When it is due.
+    /// When it is due; like all times of a message in real time, whatever a test clock says.
     pub due_at: Timestamp,
     /// Until when a server is working on it.
     pub leased_until: Timestamp,

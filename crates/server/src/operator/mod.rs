@@ -6,6 +6,7 @@
 //! members that are left out get their default, and saying the same twice changes nothing.
 
 mod acts;
+mod clock;
 mod configuration_content;
 mod configurations;
 mod currencies;
@@ -61,6 +62,8 @@ pub(crate) fn routes() -> OpenApiRouter<Serving> {
         .routes(routes!(holds::ask))
         .routes(routes!(holds::release))
         .routes(routes!(acts::list))
+        .routes(routes!(clock::read))
+        .routes(routes!(clock::advance))
 }
 
 /// The page that is asked for, where nothing else narrows a list.

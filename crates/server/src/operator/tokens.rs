@@ -164,7 +164,7 @@ pub(super) async fn issue(
 ) -> Answered<IssuedTokenResponse> {
     let user_id = input::from_path(&call.path, "userId")?;
     let operator = network.operator(call.user_id);
-    let now = operator.records().now();
+    let now = network.real_time();
     let wanted = WantedToken::read(&call.json()?, now).map_err(ApiError::invalid)?;
     let issued = operator
         .issue_token(NewToken {

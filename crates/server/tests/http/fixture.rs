@@ -57,6 +57,8 @@ pub(crate) struct Options {
     /// Wide, where it is not what is tested.
     pub(crate) rate_limit: RateLimit,
     pub(crate) network: network::Settings,
+    /// Whether the installation has a test clock.
+    pub(crate) test_clock: bool,
     /// What the client has in custody, by ticker.
     pub(crate) client_funds: Vec<(&'static str, i128)>,
     /// What the partner has in custody, by ticker.
@@ -81,6 +83,7 @@ impl Default for Options {
             request_time_limit: Duration::from_secs(30),
             rate_limit: rate_limit(1_000_000, 1_000_000),
             network: network::Settings::default(),
+            test_clock: false,
             client_funds: funds.clone(),
             partner_funds: funds,
         }
@@ -185,7 +188,11 @@ impl World {
             let clock = clock.clone();
             Arc::new(move || clock.now())
         };
-        let store = Store::open(&location, Opening::default(), store_clock)
+        let opening = Opening {
+            test_clock: options.test_clock,
+            ..Opening::default()
+        };
+        let store = Store::open(&location, opening, store_clock)
             .await
             .expect("the store opens");
         let signer = JwtSigner::from_pem(jwt_pem()).expect("the key");

@@ -2,6 +2,7 @@
 
 mod allocations;
 mod balances;
+mod clock;
 mod concurrency;
 mod connections;
 mod contract;

@@ -4,8 +4,10 @@
 //! databases. What the records mean is said in the rules.
 
 mod movement;
+mod onchain;
 mod parties;
 mod tenancy;
+mod timer;
 
 use std::{collections::HashMap, str::FromStr};
 
@@ -200,7 +202,7 @@ macro_rules! for_each_stored {
         $call! {
             enterprises, users, memberships, access_tokens, token_uses, go_accounts, signing_keys, currencies,
             configurations, clients, partners, connections, allocations, settlements, transfers,
-            participations, deposits, withdrawals, claims, signed_requests, messages, open_totals,
+            participations, deposits, withdrawals, claims, signed_requests, messages, on_chain, timers, open_totals,
             operator_acts, balances, holds
         }
     };

@@ -9,6 +9,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use rules::clock::TestClock;
 use uuid::Uuid;
 
 use super::dialect::Dialect;
@@ -71,6 +72,8 @@ pub struct ChainHead {
     pub time_us: i64,
     /// The number of the last journal entry, 0 before the first.
     pub last_entry: i64,
+    /// The test clock, if the installation was made with one.
+    pub test_clock: Option<TestClock>,
 }
 
 /// The table of commits, one row for each.
@@ -247,7 +250,7 @@ impl<S: Session> Driver for S {
         fetches: &[Fetch],
     ) -> Result<(ChainHead, Vec<Vec<Row>>), StoreError> {
         let sql = format!(
-            "SELECT sequence, hash, time_us, last_entry FROM chain_heads WHERE lane = $1{}",
+            "SELECT sequence, hash, time_us, last_entry, clock_ahead_us FROM chain_heads WHERE lane = $1{}",
             S::DIALECT.for_update(),
         );
         let (head, rows) = self.start(&sql, &[Value::Int(lane)], fetches).await?;
@@ -262,6 +265,7 @@ impl<S: Session> Driver for S {
                     hash: row.bytes(1)?,
                     time_us: row.int(2)?,
                     last_entry: row.int(3)?,
+                    test_clock: row.optional_int(4)?.map(|ahead_us| TestClock { ahead_us }),
                 })
             });
         if head.is_err() {
@@ -279,12 +283,13 @@ impl<S: Session> Driver for S {
         writes: &[Write],
         head: &ChainHead,
     ) -> Result<Duration, CommitError> {
-        let sql = "UPDATE chain_heads SET sequence = $1, hash = $2, time_us = $3, last_entry = $4 WHERE lane = $5";
+        let sql = "UPDATE chain_heads SET sequence = $1, hash = $2, time_us = $3, last_entry = $4, clock_ahead_us = $5 WHERE lane = $6";
         let params = [
             head.sequence.into(),
             head.hash.clone().into(),
             head.time_us.into(),
             head.last_entry.into(),
+            head.test_clock.map(|clock| clock.ahead_us).into(),
             head.lane.into(),
         ];
         commit(self, writes, sql, &params).await

@@ -58,6 +58,16 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "small_rows",
         template: include_str!("migrations/0004_small_rows.sql"),
     },
+    Migration {
+        version: 5,
+        name: "test_clock",
+        template: include_str!("migrations/0005_test_clock.sql"),
+    },
+    Migration {
+        version: 6,
+        name: "timers",
+        template: include_str!("migrations/0006_timers.sql"),
+    },
 ];
 
 const RECORD: &str = "

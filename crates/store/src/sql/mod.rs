@@ -39,6 +39,9 @@ pub use value::{Kind, Row, Value};
 pub struct Opening {
     /// Whether to make a new database where there is none.
     pub create: bool,
+    /// Whether the database is to have a test clock. Opening gives one to a database in which
+    /// nothing was ever committed; any other has what it was made with.
+    pub test_clock: bool,
     /// The most read connections at a time, at least 1.
     pub readers_max: usize,
     /// The longest wait for an answer of a PostgreSQL server. One that says nothing for longer
@@ -53,6 +56,7 @@ impl Default for Opening {
     fn default() -> Self {
         Self {
             create: true,
+            test_clock: false,
             readers_max: 8,
             answer_within: Duration::from_secs(30),
             trusting: false,
@@ -98,6 +102,7 @@ pub async fn open_with(
         Location::Sqlite(path) => {
             let mut session = sqlite::Session::open(path, opening)?;
             migrate::migrate(&mut session, migrations, opening.create).await?;
+            give_test_clock(&mut session, opening).await?;
             (
                 Session::Sqlite(session),
                 sqlite_readers(path, opening.readers_max)?,
@@ -106,7 +111,8 @@ pub async fn open_with(
         Location::Postgres(config) => {
             let limit = opening.answer_within;
             let servers = Arc::new(postgres::servers(config, TargetSessionAttrs::ReadWrite));
-            let session = migrated(&servers, opening, migrations).await?;
+            let mut session = migrated(&servers, opening, migrations).await?;
+            give_test_clock(&mut session, opening).await?;
             let readers = postgres::Readers::new(&servers, opening.readers_max, limit)?;
             (
                 Session::Postgres(Box::new(session)),
@@ -115,6 +121,20 @@ pub async fn open_with(
         }
     };
     Ok((Connection(session), Reader(pool)))
+}
+
+/// Gives a test clock to a database that is to have one and in which nothing was ever committed.
+async fn give_test_clock<S: driver::Session>(
+    session: &mut S,
+    opening: Opening,
+) -> Result<(), StoreError> {
+    if !opening.test_clock {
+        return Ok(());
+    }
+    let sql = "UPDATE chain_heads SET clock_ahead_us = 0
+        WHERE lane = 0 AND sequence = 0 AND clock_ahead_us IS NULL";
+    session.start(sql, &[], &[]).await?;
+    session.finish().await.map_err(CommitError::into_inner)
 }
 
 /// Connects to the first server that not only accepts writes but also finishes one, and brings

@@ -134,6 +134,7 @@ fn link(head: &ChainHead, batch: Uuid) -> (ChainHead, Write) {
         hash: vec![7; 32],
         time_us: head.time_us + 1,
         last_entry: head.last_entry + 2,
+        test_clock: head.test_clock,
     };
     let row = vec![
         next.lane.into(),
@@ -496,7 +497,8 @@ async fn the_head_and_the_chain_move_together(database: TestDatabase) {
             sequence: 0,
             hash: vec![0; 32],
             time_us: 0,
-            last_entry: 0
+            last_entry: 0,
+            test_clock: None,
         }
     );
     let batch = Uuid::new_v4();

@@ -27,6 +27,7 @@ macro_rules! on_both {
 mod base_backup;
 mod batches;
 mod chain;
+mod clock;
 mod closing;
 mod conflicts;
 mod cuts;

@@ -42,7 +42,7 @@ impl Demo {
             .prefix("tidelock-demo-")
             .tempdir()?;
         let installation = Installation::in_folder(folder.path());
-        let operator_token = initialise(&installation).await?;
+        let operator_token = initialise(&installation, false).await?;
 
         let store = installation.open_store(false).await?;
         let network = serve::start(&installation, store, network::Settings::default())?;

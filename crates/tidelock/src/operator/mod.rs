@@ -3,6 +3,7 @@
 //! it makes many requests out of a network that is described in a file.
 
 pub(crate) mod apply;
+mod clock;
 mod currency;
 mod deposit;
 mod enterprise;
@@ -96,6 +97,9 @@ enum Noun {
     /// What operators did
     #[command(subcommand)]
     Act(ActVerb),
+    /// Business time, and the test clock of an installation that has one
+    #[command(subcommand)]
+    Clock(clock::Verb),
     /// Make the network be as a file describes it; applying it again changes nothing
     Apply {
         /// The description, in TOML
@@ -130,6 +134,7 @@ impl OperatorCommand {
             Noun::Withdrawal(verb) => verb.request(),
             Noun::Hold(verb) => verb.request(),
             Noun::Act(ActVerb::List(paging)) => Request::Get(listed("acts", &paging, &[])),
+            Noun::Clock(verb) => verb.request(),
             Noun::Apply { file } => {
                 let file = read(&file, NetworkFile::parse)?;
                 for line in apply(&client, &file).await? {

@@ -47,7 +47,11 @@ fn holds(list: &Value, wanted: &Value) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_answers_and_what_was_made_is_listed() {
-    on_each_database(Options::default(), async |world| {
+    let options = Options {
+        test_clock: true,
+        ..Options::default()
+    };
+    on_each_database(options, async |world| {
         let mut tour = Tour {
             world,
             seen: BTreeSet::new(),
@@ -257,9 +261,15 @@ async fn every_route_answers_and_what_was_made_is_listed() {
         assert_eq!(asked["hold"]["status"], "reserved");
         let route = "/holds/{allocationId}/release";
         let released = tour
-            .visit(post, route, &one, json!({"reason": "given up"}))
+            .visit(post.clone(), route, &one, json!({"reason": "given up"}))
             .await;
         assert_eq!(released["hold"]["status"], "released");
+
+        let clock = tour.visit(get.clone(), "/clock", &[], none.clone()).await;
+        assert_eq!(clock["clock"]["aheadMicroseconds"], 0);
+        let seconds = json!({"seconds": 1});
+        let clock = tour.visit(post, "/clock/advance", &[], seconds).await;
+        assert_eq!(clock["clock"]["aheadMicroseconds"], 1_000_000);
 
         let listed = tour.visit(get, "/acts", &[], none).await;
         assert_eq!(
