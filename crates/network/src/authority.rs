@@ -9,7 +9,7 @@ use std::{net::IpAddr, time::Duration};
 use rules::{
     Class, EnterpriseId, Refusal, TokenId, UserId,
     operate::NoteTokenUse,
-    record::{Enterprise, EnterpriseRole, InstallationRole, Scope, TokenSecret},
+    record::{Enterprise, EnterpriseRole, InstallationRole, Membership, Scope, TokenSecret},
 };
 use store::Principal;
 use wire::request_hmac::{is_v2x, token_hash};
@@ -207,27 +207,11 @@ impl Network {
     ///
     /// The same refusal for an enterprise that does not exist and one the user is no member of.
     pub async fn enter(&self, authentic: &Authentic, enterprise: &str) -> Result<Caller, Failure> {
-        let refuse = || {
-            Failure::not_authentic(
-                "not_a_member",
-                "the user of this access token is no member of the enterprise",
-            )
-        };
+        let refuse = Failure::not_a_member;
         let user = &authentic.principal.user;
         let id: EnterpriseId = enterprise.parse().map_err(|_| refuse())?;
-        let key = (user.id, id);
-        let known = &self.shared.known.members;
-        let (enterprise, membership) = match known.recall(&key, BELIEVED_FOR) {
-            Some(found) => found,
-            None => {
-                let membership = self.store().membership(user.id, &key.1).await?;
-                let membership = membership.ok_or_else(refuse)?;
-                let enterprise = self.store().enterprise(&key.1).await?;
-                let found = (enterprise.ok_or_else(refuse)?, membership);
-                known.remember(key, found.clone());
-                found
-            }
-        };
+        let place = self.place_of(user.id, id).await?;
+        let (enterprise, membership) = place.ok_or_else(refuse)?;
         Ok(Caller {
             user_id: user.id,
             token_id: authentic.principal.token.id,
@@ -235,6 +219,59 @@ impl Network {
             enterprise,
             role: membership.role.ok_or_else(refuse)?,
         })
+    }
+
+    /// What a user is or was in an enterprise, if both exist.
+    async fn place_of(
+        &self,
+        user: UserId,
+        enterprise: EnterpriseId,
+    ) -> Result<Option<(Enterprise, Membership)>, Failure> {
+        let key = (user, enterprise);
+        let known = &self.shared.known.members;
+        if let Some(found) = known.recall(&key, BELIEVED_FOR) {
+            return Ok(Some(found));
+        }
+        let Some(membership) = self.store().membership(user, &key.1).await? else {
+            return Ok(None);
+        };
+        let Some(enterprise) = self.store().enterprise(&key.1).await? else {
+            return Ok(None);
+        };
+        let found = (enterprise, membership);
+        known.remember(key, found.clone());
+        Ok(Some(found))
+    }
+
+    /// Whether a user is a member of an enterprise.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] if it cannot be looked up.
+    pub async fn is_member(
+        &self,
+        user: UserId,
+        enterprise: &EnterpriseId,
+    ) -> Result<bool, Failure> {
+        let place = self.place_of(user, enterprise.clone()).await?;
+        Ok(place.is_some_and(|(_, membership)| membership.role.is_some()))
+    }
+
+    /// The enterprises that the user of a token is a member of, if the token may read for them.
+    ///
+    /// # Errors
+    ///
+    /// A refusal if the token lacks the scope.
+    pub async fn enterprises_of(
+        &self,
+        authentic: &Authentic,
+    ) -> Result<Vec<EnterpriseId>, Failure> {
+        let Principal { token, user } = &authentic.principal;
+        if !token.scopes.contains(&Scope::Read) {
+            return Err(scope_missing(&[Scope::Read]));
+        }
+        let memberships = self.store().enterprises_of(user.id).await?;
+        Ok(memberships.into_iter().map(|m| m.enterprise_id).collect())
     }
 
     /// Whether the caller may do this to the installation: read as operator or auditor, change as

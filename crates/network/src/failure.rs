@@ -58,6 +58,13 @@ impl Failure {
         Failure::Refused(Refusal::new(Class::NotAuthentic, name, message))
     }
 
+    /// Not for an enterprise that does not exist, nor for one the user is no member of: both look
+    /// the same.
+    pub fn not_a_member() -> Failure {
+        let message = "the user of this access token is no member of the enterprise";
+        Failure::not_authentic("not_a_member", message)
+    }
+
     pub(crate) fn not_found(what: &str) -> Failure {
         Failure::Refused(Refusal::new(
             Class::NotFound,

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use network::Place;
+use bytes::Bytes;
+use network::{Authentic, Place};
+use rules::{EnterpriseId, TokenId, UserId};
 use uuid::Uuid;
 use wire::request_hmac::AuthVersion;
 use zeroize::Zeroizing;
@@ -22,8 +24,12 @@ pub(crate) struct RequestContext {
     pub(crate) id: String,
     /// Set when the caller proved itself by HMAC: the answer has to be signed likewise.
     pub(crate) answer_hmac: OnceLock<AnswerHmac>,
-    /// Who asks, for the log.
-    pub(crate) token_id: OnceLock<Uuid>,
+    /// Who asks, once that is proved; for the logs.
+    pub(crate) asking: OnceLock<Asking>,
+    /// The enterprise that is asked for, once its member may.
+    pub(crate) enterprise: OnceLock<EnterpriseId>,
+    /// The body of the answer, if it is an error.
+    pub(crate) error_body: OnceLock<Bytes>,
     /// Its place among the requests that are worked on, until it is answered.
     pub(crate) place: OnceLock<Place>,
     /// What its token may still send.
@@ -36,6 +42,26 @@ pub(crate) struct AnswerHmac {
     pub(crate) version: AuthVersion,
 }
 
+/// Whose token a request bears.
+#[derive(Clone, Debug)]
+pub(crate) struct Asking {
+    pub(crate) user_id: UserId,
+    pub(crate) token_id: TokenId,
+    /// What its owner calls the token.
+    pub(crate) token_label: String,
+}
+
+impl From<&Authentic> for Asking {
+    fn from(authentic: &Authentic) -> Asking {
+        let token = &authentic.principal.token;
+        Asking {
+            user_id: authentic.principal.user.id,
+            token_id: token.id,
+            token_label: token.label.clone(),
+        }
+    }
+}
+
 impl RequestContext {
     /// The context of a request that calls itself `given`; one that is unfit gets a new name.
     pub(crate) fn new(given: Option<&str>) -> Arc<RequestContext> {
@@ -46,7 +72,9 @@ impl RequestContext {
         Arc::new(RequestContext {
             id: id.unwrap_or_else(|| Uuid::new_v4().to_string()),
             answer_hmac: OnceLock::new(),
-            token_id: OnceLock::new(),
+            asking: OnceLock::new(),
+            enterprise: OnceLock::new(),
+            error_body: OnceLock::new(),
             place: OnceLock::new(),
             rate: OnceLock::new(),
         })

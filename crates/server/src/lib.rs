@@ -7,6 +7,7 @@
 mod answer;
 mod connections;
 mod context;
+mod developer;
 mod error;
 mod gate;
 mod middleware;
@@ -15,17 +16,20 @@ pub mod openapi;
 mod operator;
 mod projection;
 mod rate_limit;
+mod request_log;
 mod routes;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::{Router, extract::FromRef};
+use middleware::Onlookers;
 use monitoring::Metrics;
 use network::Network;
 use rate_limit::RateLimits;
 use tokio::{net::TcpListener, sync::oneshot};
 
 pub use rate_limit::RateLimit;
+pub use request_log::RequestLogging;
 
 /// How the server treats requests.
 #[derive(Clone, Debug)]
@@ -35,6 +39,8 @@ pub struct Settings {
     pub request_time_limit: Duration,
     /// How many requests a token may send.
     pub rate_limit: RateLimit,
+    /// Where requests are logged, if anywhere.
+    pub request_log: Option<RequestLogging>,
 }
 
 impl Default for Settings {
@@ -42,6 +48,7 @@ impl Default for Settings {
         Settings {
             request_time_limit: Duration::from_secs(30),
             rate_limit: RateLimit::default(),
+            request_log: None,
         }
     }
 }
@@ -69,6 +76,7 @@ impl From<TcpListener> for Listeners {
 struct Serving {
     network: Network,
     rate_limits: Arc<RateLimits>,
+    request_log: Option<Arc<request_log::Kept>>,
 }
 
 impl FromRef<Serving> for Network {
@@ -77,11 +85,24 @@ impl FromRef<Serving> for Network {
     }
 }
 
-/// All routes of the network, ready to serve, and the figures of what they answer.
-fn router(network: Network, settings: &Settings) -> (Router, Arc<Metrics>) {
+/// All routes of the network, ready to serve, and what has to be ended once they are not.
+struct Served {
+    router: Router,
+    metrics: Arc<Metrics>,
+    logging: Option<request_log::Writing>,
+}
+
+fn router(network: Network, settings: &Settings) -> Served {
     let (routes, document) = openapi::routes().split_for_parts();
     let rate_limits = Arc::new(RateLimits::new(settings.rate_limit));
-    let metrics = Arc::new(Metrics::new(&network, &rate_limits, &document));
+    let logged = request_log::Metrics::default();
+    let metrics = Arc::new(Metrics::new(&network, &rate_limits, &logged, &document));
+    let logging = settings.request_log.as_ref();
+    let logging = logging.map(|logging| request_log::start(logging, network.clone(), &logged));
+    let (logger, request_log, logging) = match logging {
+        Some((logger, kept, writing)) => (Some(logger), Some(kept), Some(writing)),
+        None => (None, None, None),
+    };
     let clock = network.clone();
     let routes = routes
         .merge(openapi::document_route(document))
@@ -90,9 +111,17 @@ fn router(network: Network, settings: &Settings) -> (Router, Arc<Metrics>) {
         .with_state(Serving {
             network,
             rate_limits,
+            request_log,
         });
-    let router = middleware::around(routes, settings, Arc::clone(&metrics), clock);
-    (router, metrics)
+    let onlookers = Onlookers {
+        metrics: Arc::clone(&metrics),
+        request_log: logger,
+    };
+    Served {
+        router: middleware::around(routes, settings, onlookers, clock),
+        metrics,
+        logging,
+    }
 }
 
 /// Serves until `stop` resolves, then finishes what is in flight and closes the network. Health
@@ -104,13 +133,20 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let listeners = listeners.into();
-    let (router, metrics) = router(network.clone(), settings);
+    let Served {
+        router,
+        metrics,
+        logging,
+    } = router(network.clone(), settings);
     let patience = settings.request_time_limit + Duration::from_secs(1);
     let (closed, until_closed) = oneshot::channel::<()>();
     let monitored = network.clone();
     let requests = metrics.requests.clone();
     let working = async move {
         connections::serve(listeners.network, router, requests, patience, stop).await;
+        if let Some(logging) = logging {
+            logging.finish().await;
+        }
         network.close().await;
         drop(closed);
     };

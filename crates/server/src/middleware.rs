@@ -23,6 +23,7 @@ use crate::{
     context::{self, RequestContext},
     error::{ApiError, as_problem},
     monitoring::Metrics,
+    request_log::{Answered, Logger},
 };
 
 /// The header that names a request, in and out.
@@ -31,10 +32,17 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// The header that tells business time where the installation has a test clock.
 const TEST_CLOCK: HeaderName = HeaderName::from_static("tidelock-test-clock");
 
+/// Those who look on.
+#[derive(Clone)]
+pub(crate) struct Onlookers {
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) request_log: Option<Logger>,
+}
+
 pub(crate) fn around(
     routes: Router,
     settings: &Settings,
-    metrics: Arc<Metrics>,
+    onlookers: Onlookers,
     network: Network,
 ) -> Router {
     routes
@@ -48,7 +56,7 @@ pub(crate) fn around(
         .layer(from_fn(finish))
         .layer(CompressionLayer::new())
         .layer(from_fn_with_state(network, tell_test_clock))
-        .layer(from_fn_with_state(metrics, name_and_log))
+        .layer(from_fn_with_state(onlookers, name_and_log))
 }
 
 async fn limit_time(
@@ -76,7 +84,7 @@ async fn tell_test_clock(State(network): State<Network>, request: Request, next:
 
 /// Gives the request its name and its context, and logs and counts how it went.
 async fn name_and_log(
-    State(metrics): State<Arc<Metrics>>,
+    State(onlookers): State<Onlookers>,
     matched: Option<MatchedPath>,
     request: Request,
     next: Next,
@@ -86,6 +94,7 @@ async fn name_and_log(
     let began = Instant::now();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
+    let user_agent = request.headers().get(header::USER_AGENT).cloned();
     // Whatever is logged on the way bears the name of the request, use-cases of their own included.
     let span = tracing::info_span!("request", request_id = context.id);
     let running = next.run(request).instrument(span);
@@ -98,9 +107,23 @@ async fn name_and_log(
     }
     let latency = began.elapsed();
     let matched = matched.as_ref().map(MatchedPath::as_str);
-    metrics.answered(&method, matched, response.status(), latency);
+    let metrics = &onlookers.metrics;
+    let operation = metrics.answered(&method, matched, response.status(), latency);
+    if let Some(log) = &onlookers.request_log {
+        log.note(&context, &path, response.status(), || Answered {
+            method: method.clone(),
+            path: path.clone(),
+            operation: operation.to_owned(),
+            status: response.status(),
+            latency,
+            user_agent,
+        });
+    }
     let latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
-    let token = context.token_id.get().map(ToString::to_string);
+    let token = context
+        .asking
+        .get()
+        .map(|asking| asking.token_id.to_string());
     tracing::info!(
         request_id = context.id,
         %method,
@@ -140,6 +163,9 @@ async fn finish(request: Request, next: Next) -> Response {
         let kind = HeaderValue::from_static("application/problem+json");
         parts.headers.insert(header::CONTENT_TYPE, kind);
         bytes = problem.into();
+    }
+    if failed {
+        let _ = context::current().error_body.set(bytes.clone());
     }
     sign(&mut parts, &method, &path_and_query, &bytes);
     parts.headers.remove(header::CONTENT_LENGTH);

@@ -16,7 +16,7 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 use wire::api::error::ErrorBody;
 
-use crate::{Serving, monitoring, operator, routes};
+use crate::{Serving, developer, monitoring, operator, routes};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -50,6 +50,7 @@ pub(crate) fn routes() -> OpenApiRouter<Serving> {
             "/api/network/v1/enterprises/{enterpriseId}",
             routes::enterprise(),
         )
+        .nest("/api/developer/v1", developer::routes())
         .nest("/api/operator/v1", operator::routes())
         .merge(monitoring::health())
 }

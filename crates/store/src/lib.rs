@@ -13,6 +13,7 @@ mod laws;
 mod lists;
 mod metrics;
 mod record;
+mod request_log;
 mod seed;
 mod select;
 pub mod sql;
@@ -27,6 +28,7 @@ pub use lists::{
     AllocationFilter, AllocationSort, ConnectionFilter, Owned, Page, PartnerFilter, Principal,
     SettlementFilter, Side, TransferFilter, WaitingPartners,
 };
+pub use request_log::{LoggedRequest, RequestFilter, RequestLog};
 pub use seed::seed;
 pub use sql::{InvalidLocation, Location, Opening, StoreError};
 pub use verify::{Extent, Report, check, verify, verify_with};

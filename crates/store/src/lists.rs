@@ -231,6 +231,16 @@ impl Store {
         self.by_key(&(user, enterprise.clone())).await
     }
 
+    /// The enterprises that a user belongs to, in the order of their ids.
+    pub async fn enterprises_of(&self, user: UserId) -> Listed<Membership> {
+        Select::all()
+            .equal("user_id", user.0)
+            .filter("role IS NOT NULL", Vec::new())
+            .order("enterprise_id")
+            .run(self.reader())
+            .await
+    }
+
     /// All enterprises.
     pub async fn enterprises(&self) -> Listed<Enterprise> {
         Select::all()

@@ -56,6 +56,15 @@ pub(crate) struct Serve {
         value_parser = at_most_a_million)]
     rate_limit_burst: NonZeroU32,
 
+    /// Requests of one enterprise that are kept in the log of requests; 0: there is none
+    #[arg(long, env = "TIDELOCK_REQUEST_LOG_ENTRIES", default_value_t = 10_000)]
+    request_log_entries: u32,
+
+    /// Days for which a request is kept in the log of requests
+    #[arg(long, env = "TIDELOCK_REQUEST_LOG_DAYS", default_value_t = 7,
+        value_parser = clap::value_parser!(u32).range(1..=3_650))]
+    request_log_days: u32,
+
     /// Seconds for which a server works on a message to a partner before another may take it;
     /// more than twice the longest call to a partner
     #[arg(long, default_value_t = 30)]
@@ -119,12 +128,18 @@ impl Serve {
             println!("metrics on http://{}/metrics", monitoring.local_addr()?);
         }
         tracing::info!(%address, "the network is serving");
+        let request_log = server::RequestLogging {
+            location: self.installation.location()?,
+            keep_for: Duration::from_secs(u64::from(self.request_log_days) * 86_400),
+            keep_per_enterprise: self.request_log_entries,
+        };
         let settings = server::Settings {
             request_time_limit: Duration::from_secs(self.request_time_limit),
             rate_limit: server::RateLimit {
                 per_second: self.rate_limit,
                 burst: self.rate_limit_burst,
             },
+            request_log: (self.request_log_entries > 0).then_some(request_log),
         };
         let listeners = server::Listeners {
             network: listener,

@@ -294,6 +294,12 @@ impl Filters {
         self.single(name, "true or false", |text| text.parse().ok())
     }
 
+    /// One value of the caller's own kind, which has to be `what`.
+    #[must_use]
+    pub fn one<T>(&self, name: &str, what: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+        self.single(name, what, read)
+    }
+
     /// A date-time with an offset.
     #[must_use]
     pub fn date_time(&self, name: &str) -> Option<DateTime> {

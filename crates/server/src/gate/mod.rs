@@ -29,8 +29,8 @@ use axum::{
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use network::{Authentic, Caller, Network};
-use rules::{UserId, record::Scope};
+use network::{Authentic, Caller, Network, Presented};
+use rules::{EnterpriseId, UserId, record::Scope};
 use uuid::Uuid;
 use wire::{body::Fault, filters::Filters, json::Json};
 
@@ -101,6 +101,8 @@ impl<D: Demand> FromRequest<Serving> for Call<D> {
         let path = path_params(&mut parts).await?;
         let enterprise = path.enterprise(&parts.headers)?;
         let caller = serving.network.enter(&authentic, &enterprise).await?;
+        let entered = caller.enterprise.id.clone();
+        let _ = crate::context::current().enterprise.set(entered);
         caller.require(D::SCOPES)?;
         caller.require_licence()?;
         Ok(Call {
@@ -124,6 +126,36 @@ pub(crate) struct AuditCall {
     pub(crate) user_id: UserId,
     pub(crate) path: PathTexts,
     sent: Sent,
+}
+
+/// A request of somebody who may read what concerns the enterprises they belong to.
+pub(crate) struct MemberCall {
+    pub(crate) enterprises: Vec<EnterpriseId>,
+    pub(crate) path: PathTexts,
+    sent: Sent,
+}
+
+impl FromRequest<Serving> for MemberCall {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, serving: &Serving) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let (authentic, body) = admit(serving, &parts, body, BODY_MAX).await?;
+        let path = path_texts(&mut parts).await?;
+        let enterprises = serving.network.enterprises_of(&authentic).await?;
+        Ok(MemberCall {
+            enterprises,
+            path,
+            sent: sent(parts, body),
+        })
+    }
+}
+
+impl MemberCall {
+    /// The filters of a list, from query and body.
+    pub(crate) fn filters(&self) -> Result<Filters, ApiError> {
+        self.sent.filters()
+    }
 }
 
 async fn enter_installation(
@@ -270,12 +302,15 @@ async fn admit(
     let _ = crate::context::current()
         .place
         .set(serving.network.take_place()?);
+    let context = crate::context::current();
+    // Whoever has the token itself has proved it; a hash proves nothing without an HMAC.
+    if authentic.presented == Presented::Token {
+        let _ = context.asking.set((&authentic).into());
+    }
     credentials::check_hmac(&authentic, parts, uri, &body)?;
-    let token = authentic.principal.token.id;
-    let _ = crate::context::current().token_id.set(token.0);
-    // Only now: a hash that proves nothing must not use up what the token may send.
-    let (standing, passes) = serving.rate_limits.take(token);
-    let _ = crate::context::current().rate.set(standing);
+    let asking = context.asking.get_or_init(|| (&authentic).into());
+    let (standing, passes) = serving.rate_limits.take(asking.token_id);
+    let _ = context.rate.set(standing);
     passes?;
     Ok((authentic, body))
 }

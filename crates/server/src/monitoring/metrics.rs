@@ -21,7 +21,7 @@ use prometheus_client::{
 };
 use utoipa::openapi::{OpenApi, path::Operation as Described};
 
-use crate::rate_limit::RateLimits;
+use crate::{rate_limit::RateLimits, request_log};
 
 /// The statuses that are told apart; all others are one.
 const STATUSES: [u16; 17] = [
@@ -53,10 +53,16 @@ impl fmt::Debug for Metrics {
 
 impl Metrics {
     /// The figures of `network` and of requests for the operations that `document` describes.
-    pub(crate) fn new(network: &Network, rate_limits: &RateLimits, document: &OpenApi) -> Metrics {
+    pub(crate) fn new(
+        network: &Network,
+        rate_limits: &RateLimits,
+        request_log: &request_log::Metrics,
+        document: &OpenApi,
+    ) -> Metrics {
         let mut registry = Registry::with_prefix("tidelock");
         network.register_metrics(&mut registry);
         rate_limits.register(&mut registry);
+        request_log.register(&mut registry);
         let operations = Arc::new(Operations::of(document));
         registry.register_collector(Box::new(Arc::clone(&operations)));
         let requests = Counted::default();
@@ -72,17 +78,18 @@ impl Metrics {
         }
     }
 
-    /// Counts a request for what the router has matched, if anything.
+    /// Counts a request for what the router has matched, if anything, and tells which operation
+    /// that is.
     pub(crate) fn answered(
         &self,
         method: &Method,
         matched: Option<&str>,
         status: StatusCode,
         took: Duration,
-    ) {
-        self.operations
-            .of_request(method, matched)
-            .count(status, took);
+    ) -> &str {
+        let operation = self.operations.of_request(method, matched);
+        operation.count(status, took);
+        &operation.name
     }
 
     /// The text of all figures.

@@ -23,7 +23,7 @@ use rules::{
 };
 use sandbox::{Exchange, Mode, RunningExchange};
 use serde_json::{Value, json};
-use server::RateLimit;
+use server::{RateLimit, RequestLogging};
 use store::{Clock, Location, Opening, Store};
 use testkit::TestDatabase;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -56,6 +56,8 @@ pub(crate) struct Options {
     pub(crate) request_time_limit: Duration,
     /// Wide, where it is not what is tested.
     pub(crate) rate_limit: RateLimit,
+    /// How many requests of an enterprise are kept in the log, if there is one.
+    pub(crate) requests_kept: Option<u32>,
     pub(crate) network: network::Settings,
     /// Whether the installation has a test clock.
     pub(crate) test_clock: bool,
@@ -82,6 +84,7 @@ impl Default for Options {
             call_timeout_ms: 5_000,
             request_time_limit: Duration::from_secs(30),
             rate_limit: rate_limit(1_000_000, 1_000_000),
+            requests_kept: None,
             network: network::Settings::default(),
             test_clock: false,
             client_funds: funds.clone(),
@@ -228,6 +231,12 @@ impl World {
         let settings = server::Settings {
             request_time_limit: options.request_time_limit,
             rate_limit: options.rate_limit,
+            request_log: options
+                .requests_kept
+                .map(|keep_per_enterprise| RequestLogging {
+                    keep_per_enterprise,
+                    ..RequestLogging::beside(location.clone())
+                }),
         };
         let served = network.clone();
         let serving = tokio::spawn(async move {

@@ -21,6 +21,7 @@ mod overload;
 mod partner_faults;
 mod rate_limits;
 mod repeats;
+mod request_log;
 mod settlement_views;
 mod settlements;
 mod settling;

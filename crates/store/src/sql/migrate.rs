@@ -202,7 +202,7 @@ fn checksum(template: &str) -> String {
 }
 
 /// Fills in the placeholders.
-fn render(template: &str, dialect: Dialect) -> Result<String, StoreError> {
+pub(super) fn render(template: &str, dialect: Dialect) -> Result<String, StoreError> {
     let mut sql = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio_postgres::config::TargetSessionAttrs;
 use uuid::Uuid;
 
+mod aside;
 mod dialect;
 mod driver;
 mod error;
@@ -26,6 +27,7 @@ mod tests;
 mod value;
 mod wal;
 
+pub(crate) use aside::{Aside, Statement};
 pub use driver::{CHAIN, ChainHead, Driver, Fetch, Write, WriteMode};
 pub use error::{CommitError, StoreError};
 pub use location::{InvalidLocation, Location};

@@ -68,6 +68,10 @@ const WRITER_SETTINGS: &str = "
         WHERE name = 'plan_cache_mode';
     SET idle_in_transaction_session_timeout = '10s'";
 
+const ASIDE_SETTINGS: &str = "
+    SET synchronous_commit = off;
+    SET idle_in_transaction_session_timeout = '10s'";
+
 const READER_SETTINGS: &str = "
     SET default_transaction_read_only = on";
 
@@ -89,11 +93,27 @@ pub(super) struct Session {
 impl Session {
     /// Connects to the server that accepts writes.
     pub(super) async fn open(servers: &Arc<Servers>, limit: Duration) -> Result<Self, StoreError> {
+        Self::open_as(servers, limit, WRITER_SETTINGS).await
+    }
+
+    /// The same for tables beside the books: nothing there is waited for until it is durable.
+    pub(super) async fn open_aside(
+        servers: &Arc<Servers>,
+        limit: Duration,
+    ) -> Result<Self, StoreError> {
+        Self::open_as(servers, limit, ASIDE_SETTINGS).await
+    }
+
+    async fn open_as(
+        servers: &Arc<Servers>,
+        limit: Duration,
+        settings: &str,
+    ) -> Result<Self, StoreError> {
         let mut session = Self {
             servers: Arc::clone(servers),
             server: 0,
             client: None,
-            settings: format!("{WRITER_SETTINGS}; {}", statement_limit(limit)),
+            settings: format!("{settings}; {}", statement_limit(limit)),
             warned: Arc::default(),
             in_transaction: false,
             has_committed: false,

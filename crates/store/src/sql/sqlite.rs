@@ -36,8 +36,10 @@ const STATEMENTS_MAX: usize = 256;
 /// through all of them once, so that more is not better.
 const CACHE_KIB: u32 = 16 * 1024;
 
+mod aside;
 mod checkpoints;
 
+pub(super) use aside::Aside;
 use checkpoints::Checkpoints;
 
 /// The write connection.

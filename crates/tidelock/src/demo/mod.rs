@@ -51,12 +51,16 @@ impl Demo {
             Err(_) => TcpListener::bind("127.0.0.1:0").await?,
         };
         let network_url = format!("http://{}", listener.local_addr()?);
+        let settings = server::Settings {
+            request_log: Some(server::RequestLogging::beside(installation.location()?)),
+            ..server::Settings::default()
+        };
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(async move {
             let stopped = async {
                 let _ = stopped.await;
             };
-            server::serve(listener, network, &server::Settings::default(), stopped).await
+            server::serve(listener, network, &settings, stopped).await
         });
 
         let control_token = client::fresh_nonce();
