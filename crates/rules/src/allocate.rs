@@ -581,14 +581,16 @@ impl Command for Conclude {
     fn decide(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<Concluded, Refusal> {
         let record = draft.find::<Allocation>(&self.id).cloned();
         let record = record.ok_or_else(|| Refusal::not_found("allocation"))?;
+        let before = record.state.clone();
         let (verdict, entry) = (self.verdict.clone(), self.entry_id);
         let concluded = conclude(draft, record, verdict, entry, None, now)?;
         if let Some(act) = self.operator.as_ref().filter(|_| concluded.changed) {
-            let (what, detail) = match &self.verdict {
-                Verdict::Cleared { .. } => ("clear_hold", ""),
-                Verdict::Released { reason, .. } => ("release_hold", reason.message.as_str()),
+            let what = match &self.verdict {
+                Verdict::Cleared { .. } => "clear_hold",
+                Verdict::Released { .. } => "release_hold",
             };
-            act.record(draft, what, self.id.to_string(), detail, now);
+            let change = (Some(&before), &concluded.allocation.state);
+            act.record_change(draft, what, self.id.to_string(), change, now);
         }
         Ok(concluded)
     }
@@ -729,16 +731,17 @@ impl Command for AskAgain {
         let (record, message) = waiting(draft, self.id)?;
         match message {
             Some(mut message) if message.call.is_some() => {
+                let before = message.clone();
                 let real = draft.real_time(now);
                 if message.leased_until <= real {
                     message.due_at = real;
                     message.updated_at = real;
-                    draft.put(message);
+                    draft.put(message.clone());
                 }
+                let change = (Some(&before), &message);
                 let subject = self.id.to_string();
-                let detail = "the partner is asked again";
                 self.operator
-                    .record(draft, "ask_again", subject, detail, now);
+                    .record_change(draft, "ask_again", subject, change, now);
                 Ok(record)
             }
             _ => Err(Refusal::new(

@@ -154,12 +154,9 @@ impl Command for BookDeposit {
             draft.claim(self.claim(), self.id.0);
         }
         let subject = self.id.to_string();
-        let detail = format!(
-            "{} {} to {} as {:?}",
-            self.amount, self.currency, self.go_account_id, self.external_reference
-        );
+        let change = (None, &deposit);
         self.operator
-            .record(draft, "book_deposit", subject, &detail, now);
+            .record_change(draft, "book_deposit", subject, change, now);
         Ok(deposit)
     }
 }
@@ -294,12 +291,9 @@ impl Command for RequestWithdrawal {
         draft.put(withdrawal.clone());
         draft.claim(self.claim(), self.id.0);
         let subject = self.id.to_string();
-        let detail = format!(
-            "{} {} from {} as {:?}",
-            self.amount, self.currency, self.go_account_id, self.external_reference
-        );
+        let change = (None, &withdrawal);
         self.operator
-            .record(draft, "request_withdrawal", subject, &detail, now);
+            .record_change(draft, "request_withdrawal", subject, change, now);
         Ok(withdrawal)
     }
 }
@@ -397,11 +391,13 @@ impl Command for FinishWithdrawal {
         if is_planted(Fault::CancelledStaysOpen) && wanted == WithdrawalState::Cancelled {
             return Ok(withdrawal);
         }
+        let before = withdrawal.clone();
         withdrawal.state = wanted;
         withdrawal.updated_at = now;
         draft.put(withdrawal.clone());
+        let change = (Some(&before), &withdrawal);
         self.operator
-            .record(draft, cause, self.id.to_string(), cause, now);
+            .record_change(draft, cause, self.id.to_string(), change, now);
         Ok(withdrawal)
     }
 }

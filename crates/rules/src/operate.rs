@@ -44,7 +44,7 @@ impl Act {
     }
 
     /// Records a change with what there was before and after.
-    fn record_change<T: std::fmt::Debug>(
+    pub(crate) fn record_change<T: std::fmt::Debug>(
         &self,
         draft: &mut Draft<'_>,
         act: &'static str,
@@ -229,9 +229,9 @@ impl Command for AddSigningKey {
         };
         draft.put(key.clone());
         let subject = self.id.to_string();
-        let detail = format!("for {} as {:?}", self.go_account_id, self.given_as);
+        let change = (None, &key);
         self.operator
-            .record(draft, "add_signing_key", subject, &detail, now);
+            .record_change(draft, "add_signing_key", subject, change, now);
         Ok(key)
     }
 }
@@ -256,16 +256,18 @@ impl Command for RevokeSigningKey {
     }
 
     fn decide(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<SigningKey, Refusal> {
-        let key = draft.find::<SigningKey>(&self.id).cloned();
-        let mut key = key.ok_or_else(|| Refusal::not_found("signing key"))?;
-        if key.revoked_at.is_none() {
-            key.revoked_at = Some(now);
-            draft.put(key.clone());
+        let before = draft.find::<SigningKey>(&self.id).cloned();
+        let before = before.ok_or_else(|| Refusal::not_found("signing key"))?;
+        let mut after = before.clone();
+        if before.revoked_at.is_none() {
+            after.revoked_at = Some(now);
+            draft.put(after.clone());
+            let change = (Some(&before), &after);
             let subject = self.id.to_string();
             self.operator
-                .record(draft, "revoke_signing_key", subject, "", now);
+                .record_change(draft, "revoke_signing_key", subject, change, now);
         }
-        Ok(key)
+        Ok(after)
     }
 }
 
@@ -367,6 +369,24 @@ impl Command for PutMembership {
     }
 }
 
+/// A token as acts show it: without its hash and its secret.
+struct ShownToken<'token>(&'token AccessToken);
+
+impl std::fmt::Debug for ShownToken<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let token = self.0;
+        f.debug_struct("AccessToken")
+            .field("id", &token.id)
+            .field("user_id", &token.user_id)
+            .field("label", &token.label)
+            .field("scopes", &token.scopes)
+            .field("networks", &token.networks)
+            .field("expires_at", &token.expires_at)
+            .field("revoked_at", &token.revoked_at)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A user gets a token.
 #[derive(Clone, Debug)]
 pub struct IssueToken {
@@ -400,12 +420,9 @@ impl Command for IssueToken {
         };
         draft.put(token.clone());
         let subject = token.id.to_string();
-        let detail = format!(
-            "for user {} as {:?} with scopes {:?}",
-            token.user_id, token.label, token.scopes
-        );
+        let change = (None, &ShownToken(&token));
         self.operator
-            .record(draft, "issue_token", subject, &detail, now);
+            .record_change(draft, "issue_token", subject, change, now);
         Ok(token)
     }
 }
@@ -430,15 +447,18 @@ impl Command for RevokeToken {
     }
 
     fn decide(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<AccessToken, Refusal> {
-        let token = draft.find::<AccessToken>(&self.id).cloned();
-        let mut token = token.ok_or_else(|| Refusal::not_found("access token"))?;
-        if token.revoked_at.is_none() {
-            token.revoked_at = Some(now);
-            draft.put(token.clone());
+        let before = draft.find::<AccessToken>(&self.id).cloned();
+        let before = before.ok_or_else(|| Refusal::not_found("access token"))?;
+        let mut after = before.clone();
+        if before.revoked_at.is_none() {
+            after.revoked_at = Some(now);
+            draft.put(after.clone());
+            let change = (Some(&ShownToken(&before)), &ShownToken(&after));
+            let subject = self.id.to_string();
             self.operator
-                .record(draft, "revoke_token", self.id.to_string(), "", now);
+                .record_change(draft, "revoke_token", subject, change, now);
         }
-        Ok(token)
+        Ok(after)
     }
 }
 
@@ -670,10 +690,10 @@ impl Command for UpdatePartner {
         after.stable = self.stable.unwrap_or(before.stable);
         if before != after {
             after.updated_at = now;
-            let detail = format!("active {}, stable {}", after.active, after.stable);
+            let change = (Some(&before), &after);
             let subject = self.id.to_string();
             self.operator
-                .record(draft, "update_partner", subject, &detail, now);
+                .record_change(draft, "update_partner", subject, change, now);
             draft.put(after.clone());
         }
         Ok(after)

@@ -808,7 +808,8 @@ fn writes(
     if writes.is_empty() {
         return (Vec::new(), None);
     }
-    let hash = commit.hash(entries, view.signed_requests.changed());
+    let requests = view.signed_requests.changed();
+    let hash = commit.hash(entries, requests, view.operator_acts.changed());
     writes.extend(
         commit
             .writes(&hash, entries)

@@ -1,11 +1,11 @@
 //! The journal as rows, and the hash chain over it.
 //!
 //! Every commit has a hash over the hash of the commit before it, its own figures, its journal
-//! entries and the signed requests that it took in. Whoever knows the last hash finds any row
-//! that was changed since.
+//! entries, the signed requests that it took in and what operators did in it. Whoever knows the
+//! last hash finds any row that was changed since.
 
 use ledger::{Bucket, Entry, EntryId, EntryNumber, Holding, Posting, Timestamp};
-use rules::record::SignedRequest;
+use rules::record::{OperatorAct, SignedRequest};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -36,11 +36,27 @@ pub(crate) struct Commit {
     pub(crate) last_entry: i64,
 }
 
+/// What the bytes begin with that are hashed where operators did something. Without acts they begin
+/// with a hash.
+const ACTS: &[u8] = b"operator acts";
+
 impl Commit {
-    /// The hash of the commit with its entries, in order, and the signed requests it took in, in
-    /// the order of their identifiers. Every part of what is hashed has a fixed length or has its
-    /// length before it, so that no two contents share their bytes.
+    /// The hash of the commit with its entries, in order, and the signed requests it took in and
+    /// the operator acts that were done in it, each in the order of their identifiers. Every part
+    /// of what is hashed has a fixed length or has its length before it, so that no two contents
+    /// share their bytes.
+    ///
+    /// Without acts it is what it was before acts were hashed.
     pub(crate) fn hash<'a>(
+        &self,
+        entries: impl IntoIterator<Item = &'a Entry>,
+        requests: impl IntoIterator<Item = &'a SignedRequest>,
+        acts: impl IntoIterator<Item = &'a OperatorAct>,
+    ) -> Vec<u8> {
+        hash_with_acts(self.hash_of_books(entries, requests), acts)
+    }
+
+    fn hash_of_books<'a>(
         &self,
         entries: impl IntoIterator<Item = &'a Entry>,
         requests: impl IntoIterator<Item = &'a SignedRequest>,
@@ -139,6 +155,32 @@ impl Commit {
         };
         Ok((commit, hash))
     }
+}
+
+/// The hash over the books' and the acts, or the former if there are no acts.
+fn hash_with_acts<'a>(books: Vec<u8>, acts: impl IntoIterator<Item = &'a OperatorAct>) -> Vec<u8> {
+    let mut acts = acts.into_iter().peekable();
+    if acts.peek().is_none() {
+        return books;
+    }
+    let mut hash = Sha256::new();
+    hash.update(ACTS);
+    hash.update(books);
+    for act in acts {
+        hash.update(act.id.as_bytes());
+        match act.user_id {
+            None => hash.update([0]),
+            Some(user_id) => {
+                hash.update([1]);
+                hash.update(user_id.0.as_bytes());
+            }
+        }
+        for text in [&act.act, &act.subject, &act.detail] {
+            update_with_length(&mut hash, text.as_bytes());
+        }
+        hash.update(act.at.0.to_be_bytes());
+    }
+    hash.finalize().to_vec()
 }
 
 fn update_with_length(hash: &mut Sha256, bytes: &[u8]) {

@@ -4,6 +4,7 @@
 //! is committed. Here live batches, rows, queries and the verification of the books; what a
 //! command decides is in the rules, and what is a dialect of SQL is in [`sql`].
 
+mod acts;
 mod backup;
 mod batch;
 mod clock;
@@ -20,6 +21,7 @@ pub mod sql;
 mod timers;
 mod verify;
 
+pub use acts::{ActFilter, RecordedAct};
 pub use backup::copy;
 pub use batch::{Identifiers, Store, SubmitError};
 pub use clock::Clock;

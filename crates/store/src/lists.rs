@@ -8,9 +8,9 @@ use rules::{
     AllocationId, ClientId, ConnectionId, EnterpriseId, PartnerId, SettlementId, UserId,
     record::{
         AccessToken, AccountBalance, Allocation, AllocationKind, Client, Connection, Deposit,
-        Enterprise, GoAccount, Membership, Message, NetworkCurrency, OperatorAct, Participation,
-        Partner, PartnerConfiguration, Settlement, SigningKey, TokenUse, Transfer, TransferStatus,
-        User, Withdrawal,
+        Enterprise, GoAccount, Membership, Message, NetworkCurrency, Participation, Partner,
+        PartnerConfiguration, Settlement, SigningKey, TokenUse, Transfer, TransferStatus, User,
+        Withdrawal,
     },
 };
 use uuid::Uuid;
@@ -743,12 +743,6 @@ impl Store {
     ) -> Listed<Withdrawal> {
         let select = Select::all().equal_if("go_account_id", account.map(|id| id.0));
         let select = select.order("created_at DESC, id").page(page);
-        select.run(self.reader()).await
-    }
-
-    /// What operators did, the latest first.
-    pub async fn operator_acts(&self, page: Page) -> Listed<OperatorAct> {
-        let select = Select::all().order("at DESC, id").page(page);
         select.run(self.reader()).await
     }
 }

@@ -182,7 +182,7 @@ impl History {
             last_entries,
         };
         rows.requests.sort_by_key(|request| request.id);
-        let hash = commit.hash(&rows.entries, &rows.requests);
+        let hash = commit.hash(&rows.entries, &rows.requests, []);
         let mut writes = commit.writes(&hash, &rows.entries);
         writes.extend([
             write(&rows.requests, &facts),

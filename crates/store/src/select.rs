@@ -6,7 +6,7 @@
 use crate::{
     lists::Page,
     record::{Columns, Stored},
-    sql::{Reader, StoreError, Value},
+    sql::{Reader, StoreError, Table, Value},
 };
 
 /// A query for records of one kind.
@@ -125,11 +125,19 @@ impl Select {
 
     /// Runs the query.
     pub(crate) async fn run<R: Stored>(self, reader: &Reader) -> Result<Vec<R>, StoreError> {
-        let (sql, params) = self.into_sql(&R::TABLE.column_list(""), R::TABLE.name);
+        self.run_with(reader, R::TABLE, R::from_row).await
+    }
+
+    /// Runs the query for rows of a table that `read` makes something of.
+    pub(crate) async fn run_with<T>(
+        self,
+        reader: &Reader,
+        table: &Table,
+        read: impl Fn(&mut Columns) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let (sql, params) = self.into_sql(&table.column_list(""), table.name);
         let rows = reader.query(&sql, params).await?;
-        let read = rows
-            .into_iter()
-            .map(|row| R::from_row(&mut Columns::from(row)));
+        let read = rows.into_iter().map(|row| read(&mut Columns::from(row)));
         read.collect()
     }
 

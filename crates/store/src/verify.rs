@@ -3,13 +3,15 @@
 //! What changes (the head of the chain, balances, holds) is read in one snapshot. What lies below
 //! that head never changes, so the chain up to it is read in pages beside a server at work.
 
+mod acts;
+
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
 
 use ledger::{Account, Balance, BookError, Entry, Hold, Timestamp, balances_after, invariants};
-use rules::record::{AccountBalance, SignedRequest};
+use rules::record::{AccountBalance, OperatorAct, SignedRequest};
 use uuid::Uuid;
 
 use crate::{
@@ -275,6 +277,12 @@ fn all_strays() -> String {
             "commit_sequence",
             "sequence",
         ),
+        (
+            OperatorAct::TABLE.name,
+            "commit",
+            "commit_sequence",
+            "sequence",
+        ),
     ];
     let counts = tables.map(|(table, what, column, limit)| {
         format!(
@@ -356,6 +364,7 @@ impl Verification {
         });
         let holds = self.read(Hold::TABLE, holds, Hold::from_row);
         self.check_balances(&balances.into_iter().collect(), &holds);
+        self.check_acts_of_no_commit().await?;
         self.check_records().await
     }
 
@@ -368,6 +377,7 @@ impl Verification {
         for violation in laws::violations(&self.reader).await? {
             self.fault(violation.to_string());
         }
+        self.check_acts_of_no_commit().await?;
         let sql = select(
             &CHAIN,
             "WHERE lane = 0 AND sequence > $1 AND (first_entry > $2 OR sequence = $3)
@@ -573,14 +583,20 @@ impl Verification {
         for (sequence, request) in rows.await? {
             requests.entry(sequence).or_default().push(request);
         }
+        let mut acts = self.acts_of_commits((from, to)).await?;
         for (commit, hash) in commits {
             let requests = requests.remove(&commit.sequence).unwrap_or_default();
-            self.check_commit(&commit, hash, &entries, &requests);
+            let acts = acts.remove(&commit.sequence).unwrap_or_default();
+            self.check_commit(&commit, hash, &entries, (&requests, &acts));
         }
         for sequence in requests.into_keys() {
             self.fault(format!(
                 "a signed request names commit {sequence}, which is missing"
             ));
+        }
+        for (sequence, acts) in acts {
+            let acts = acts::named(&acts);
+            self.fault(format!("{acts} names commit {sequence}, which is missing"));
         }
         Ok(())
     }
@@ -590,7 +606,7 @@ impl Verification {
         commit: &Commit,
         hash: Vec<u8>,
         entries: &BTreeMap<i64, JournalRow>,
-        requests: &[SignedRequest],
+        (requests, acts): (&[SignedRequest], &[OperatorAct]),
     ) {
         let sequence = commit.sequence;
         if sequence != self.next_commit {
@@ -603,10 +619,13 @@ impl Verification {
             ));
         }
         let own = self.own_entries(commit, entries);
-        if commit.hash(own.iter().map(|row| &row.entry), requests) != hash {
-            self.fault(format!(
-                "commit {sequence} was changed: its entries or signed requests do not fit its hash"
-            ));
+        if commit.hash(own.iter().map(|row| &row.entry), requests, acts) != hash {
+            let fits = |acts: &[&OperatorAct]| {
+                let entries = own.iter().map(|row| &row.entry);
+                commit.hash(entries, requests, acts.iter().copied()) == hash
+            };
+            let told = acts::why_it_does_not_fit(acts, fits);
+            self.fault(format!("commit {sequence} was changed: {told}"));
         }
         self.report.entries += i64::try_from(own.len()).unwrap_or(i64::MAX);
         for row in own {

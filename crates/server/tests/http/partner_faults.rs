@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::Method;
 use rules::{Class, UserId};
 use serde_json::{Value, json};
-use store::Page;
+use store::{ActFilter, Page};
 use uuid::Uuid;
 use wire::{api::connections::NewConnection, connection_key::ConnectionKey};
 
@@ -520,17 +520,20 @@ async fn operators_release_what_is_stuck_and_the_partner_is_told_until_it_knows(
         // Who did it is on record.
         let acts = hand
             .records()
-            .operator_acts(Page {
-                number: 0,
-                size: 500,
-            })
+            .operator_acts(
+                ActFilter {
+                    act: Some("release_hold".to_owned()),
+                    ..ActFilter::default()
+                },
+                Page {
+                    number: 0,
+                    size: 500,
+                },
+            )
             .await;
         let acts = acts.expect("acts");
-        let released: Vec<Option<UserId>> = acts
-            .iter()
-            .filter(|act| act.act == "release_hold")
-            .map(|act| act.user_id)
-            .collect();
+        let released: Vec<Option<UserId>> =
+            acts.iter().map(|recorded| recorded.act.user_id).collect();
         assert_eq!(released, vec![Some(world.operator); 10]);
     })
     .await;

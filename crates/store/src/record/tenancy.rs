@@ -409,14 +409,14 @@ impl Stored for PartnerConfiguration {
 
 impl Stored for OperatorAct {
     const TABLE: &'static Table = table!("operator_acts", ["id"],
-        id Uuid, user_id Uuid, act Text, subject Text, detail Text, at Int);
+        id Uuid, user_id Uuid, act Text, subject Text, detail Text, at Int, commit_sequence Int);
     const MODE: WriteMode = WriteMode::Insert;
 
     fn key_values(key: &Uuid) -> Vec<Value> {
         vec![(*key).into()]
     }
 
-    fn to_row(&self, _: &CommitFacts<'_>) -> Vec<Value> {
+    fn to_row(&self, facts: &CommitFacts<'_>) -> Vec<Value> {
         vec![
             self.id.into(),
             self.user_id.map(|id| id.0).into(),
@@ -424,6 +424,7 @@ impl Stored for OperatorAct {
             self.subject.as_str().into(),
             self.detail.as_str().into(),
             time(self.at),
+            facts.sequence.into(),
         ]
     }
 

@@ -68,6 +68,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "timers",
         template: include_str!("migrations/0006_timers.sql"),
     },
+    Migration {
+        version: 7,
+        name: "chained_acts",
+        template: include_str!("migrations/0007_chained_acts.sql"),
+    },
 ];
 
 const RECORD: &str = "

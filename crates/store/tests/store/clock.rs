@@ -85,10 +85,12 @@ async fn business_time_jumps_and_stays_ahead_after_a_restart(database: TestDatab
         matches!(&refused, Err(SubmitError::Refused(r)) if r.reason.name == "clock_too_far_ahead")
     );
     let acts = store
-        .operator_acts(crate::fixture::ALL)
+        .operator_acts(store::ActFilter::default(), crate::fixture::ALL)
         .await
         .expect("acts");
-    let advances = acts.iter().filter(|act| act.act == "advance_clock");
+    let advances = acts
+        .iter()
+        .filter(|recorded| recorded.act.act == "advance_clock");
     assert_eq!(advances.count(), 2);
 
     let Network {

@@ -15,7 +15,7 @@ use rules::record::{
 };
 use rules::{AllocationId, ConnectionId, PartnerId, Reason};
 use store::{
-    AllocationFilter, AllocationSort, ConnectionFilter, Owned, Page, PartnerFilter,
+    ActFilter, AllocationFilter, AllocationSort, ConnectionFilter, Owned, Page, PartnerFilter,
     SettlementFilter, Side, TransferFilter,
 };
 use testkit::TestDatabase;
@@ -747,7 +747,8 @@ async fn everything_listed(database: TestDatabase) -> String {
     }
     tell(&store.deposits(None, ALL).await.expect("a list"));
     tell(&store.withdrawals(None, ALL).await.expect("a list"));
-    tell(&store.operator_acts(ALL).await.expect("a list"));
+    let acts = store.operator_acts(ActFilter::default(), ALL).await;
+    tell(&acts.expect("a list"));
     tell(&store.enterprises().await.expect("a list"));
     tell(&store.go_accounts(None).await.expect("a list"));
     tell(&store.signing_keys(None).await.expect("a list"));

@@ -24,6 +24,7 @@ macro_rules! on_both {
     };
 }
 
+mod acts;
 mod base_backup;
 mod batches;
 mod chain;

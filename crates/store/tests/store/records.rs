@@ -13,9 +13,9 @@ use rules::connect::{AnswerConnection, ConnectionVerdict};
 use rules::fund::WithdrawalEnding;
 use rules::record::{
     AccountBalance, Allocation, AllocationKind, AllocationState, Claim, ClaimKey, ClaimKind,
-    ConnectionState, CurrencyKey, Message, MessageCall, OpenTotal, OperatorAct, Participation,
-    Settlement, SettlementForm, SettlementState, SignedRequest, Transfer, TransferParty,
-    TransferStatus, WithdrawalState,
+    ConnectionState, CurrencyKey, Message, MessageCall, OpenTotal, Participation, Settlement,
+    SettlementForm, SettlementState, SignedRequest, Transfer, TransferParty, TransferStatus,
+    WithdrawalState,
 };
 use rules::{ConnectionId, Keys, PartnerId, Reason, SettlementId, TransferId};
 use store::{AllocationFilter, ConnectionFilter, Owned, Side, TransferFilter};
@@ -38,7 +38,6 @@ on_both! {
     deposits
     withdrawals
     messages
-    operator_acts
     claims
     signed_requests
     open_totals
@@ -48,7 +47,7 @@ on_both! {
 }
 
 /// Text as people write it, and as they should not.
-const TEXT: &str = "Grüße, 世界 🌊 \u{202e}'; DROP TABLE x; -- \"$1\" ?\\ \n\t%_*";
+pub(crate) const TEXT: &str = "Grüße, 世界 🌊 \u{202e}'; DROP TABLE x; -- \"$1\" ?\\ \n\t%_*";
 
 async fn connections(database: TestDatabase) {
     let network = Network::ready(database).await;
@@ -541,29 +540,6 @@ async fn messages(database: TestDatabase) {
     let mut found = network.store.messages(subjects).await.expect("a list");
     found.sort_by_key(|message| message.subject);
     assert_eq!(found, made);
-}
-
-async fn operator_acts(database: TestDatabase) {
-    let network = Network::bare(database).await;
-    let act = |number, at, user_id| OperatorAct {
-        id: identifier(13, number),
-        user_id,
-        act: "act".to_owned(),
-        subject: TEXT.to_owned(),
-        detail: TEXT.repeat(1_000),
-        at: Timestamp(at),
-    };
-    let acts = [
-        act(2, 1, None),
-        act(1, 1, Some(Alpha.user())),
-        act(3, 2, None),
-    ];
-    for act in acts.clone() {
-        network.done(put(act)).await;
-    }
-    let [b, a, latest] = acts;
-    let found = network.store.operator_acts(ALL).await.expect("a list");
-    assert_eq!(found, [latest, a, b]);
 }
 
 async fn claims(database: TestDatabase) {

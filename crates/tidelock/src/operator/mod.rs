@@ -2,6 +2,7 @@
 //! request, and its answer is printed as JSON; nothing is decided here. [`apply`] is the exception:
 //! it makes many requests out of a network that is described in a file.
 
+mod act;
 pub(crate) mod apply;
 mod clock;
 mod currency;
@@ -29,7 +30,7 @@ use clap::{Args, Subcommand};
 use client::network_file::{NetworkFile, NetworkFileError};
 
 use apply::apply;
-use request::{Paging, Request, listed};
+use request::Request;
 
 /// Acts as operator of a running network. Lists are told one page at a time.
 #[derive(Args)]
@@ -96,7 +97,7 @@ enum Noun {
     Hold(hold::Verb),
     /// What operators did
     #[command(subcommand)]
-    Act(ActVerb),
+    Act(act::Verb),
     /// Business time, and the test clock of an installation that has one
     #[command(subcommand)]
     Clock(clock::Verb),
@@ -105,12 +106,6 @@ enum Noun {
         /// The description, in TOML
         file: PathBuf,
     },
-}
-
-#[derive(Subcommand)]
-enum ActVerb {
-    /// The newest first
-    List(Paging),
 }
 
 impl OperatorCommand {
@@ -133,7 +128,7 @@ impl OperatorCommand {
             Noun::Deposit(verb) => verb.request(),
             Noun::Withdrawal(verb) => verb.request(),
             Noun::Hold(verb) => verb.request(),
-            Noun::Act(ActVerb::List(paging)) => Request::Get(listed("acts", &paging, &[])),
+            Noun::Act(verb) => verb.request(),
             Noun::Clock(verb) => verb.request(),
             Noun::Apply { file } => {
                 let file = read(&file, NetworkFile::parse)?;

@@ -1,5 +1,6 @@
 //! The operator API: what operators set up, book and solve, and who may.
 
+mod acts;
 mod authority;
 mod configurations;
 mod funding;
