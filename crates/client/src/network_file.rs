@@ -167,6 +167,7 @@ struct Routes {
     release_deallocation: Option<String>,
     allocation_status: Option<String>,
     deallocation_status: Option<String>,
+    finalize_settlement: Option<String>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]

@@ -11,6 +11,10 @@ pub enum HoldPurpose {
     Deallocation,
     /// Money that is about to leave custody.
     Withdrawal,
+    /// What a connection is to lose in a settlement that was staged.
+    SettlementTransfer,
+    /// What a connection is to lose once its dispute has ended.
+    Dispute,
 }
 
 /// A named amount inside `held`.

@@ -42,7 +42,7 @@ impl Operator<'_> {
     /// See [`Failure`].
     pub async fn book_deposit(&self, movement: Movement) -> Result<Deposit, Failure> {
         let custody_source = self.custody_source(&movement.currency).await?;
-        self.submit(BookDeposit {
+        let booked = self.submit(BookDeposit {
             id: DepositId(self.draw_id()),
             entry_id: EntryId(self.draw_id()),
             go_account_id: movement.go_account_id,
@@ -51,8 +51,10 @@ impl Operator<'_> {
             custody_source,
             external_reference: movement.external_reference,
             operator: self.act(),
-        })
-        .await
+        });
+        let deposit = booked.await?;
+        self.network().tell_timers();
+        Ok(deposit)
     }
 
     /// Holds money that is to leave custody.

@@ -13,6 +13,7 @@ mod allocate;
 mod authority;
 mod clock;
 mod connect;
+mod dispute;
 mod failure;
 mod fund;
 mod known;
@@ -24,8 +25,10 @@ mod read;
 mod seal;
 mod settle;
 mod signing;
+mod stage;
 mod timers;
 mod watch;
+mod windows;
 
 use std::{
     collections::HashMap,
@@ -46,6 +49,9 @@ pub use admission::Place;
 pub use allocate::{AllocationRequest, PartnerAnswerRequest};
 pub use authority::{Authentic, Caller, Presented};
 pub use connect::ConnectionRequest;
+pub use dispute::{
+    AdjustmentRequest, DisputeClosureRequest, DisputeRequest, DisputeUpdateRequest, DisputeView,
+};
 pub use failure::Failure;
 pub use fund::Movement;
 pub use onboard::PartnerRequest;
@@ -58,6 +64,7 @@ pub use read::{
 pub use seal::{MasterKey, MasterKeyError};
 pub use settle::{SettlementAmount, SettlementRequest};
 pub use signing::SignedText;
+pub use stage::{StagedSettlement, StagingRequest};
 
 /// How the network behaves where the protocol leaves it open.
 #[derive(Clone, Debug)]

@@ -105,6 +105,10 @@ fn unprocessable(name: &str, message: impl Into<String>) -> Failure {
 }
 
 impl Operator<'_> {
+    pub(crate) fn user_id(&self) -> Option<UserId> {
+        self.user_id
+    }
+
     /// What there is, to read.
     pub fn records(&self) -> &Store {
         self.network.store()

@@ -192,6 +192,7 @@ impl Network {
             }
             MessageCall::Clear => self.tell(subject, call, Ending::Clear).await,
             MessageCall::Release => self.tell(subject, call, Ending::Release).await,
+            MessageCall::Finalize => self.tell_final_amounts(subject).await,
         }
     }
 
@@ -199,7 +200,18 @@ impl Network {
         let record = self.store().allocation(AllocationId(subject)).await?;
         let record = record.ok_or_else(|| Failure::not_found("allocation"))?;
         let (endpoint, request) = self.movement_call(&record).await?;
-        match self.shared.partners.tell(&endpoint, ending, &request).await {
+        let answer = self.shared.partners.tell(&endpoint, ending, &request).await;
+        self.told(subject, call, answer).await
+    }
+
+    /// Keeps what came of telling a partner something.
+    pub(crate) async fn told(
+        &self,
+        subject: Uuid,
+        call: MessageCall,
+        answer: TellAnswer,
+    ) -> Result<(), Failure> {
+        match answer {
             TellAnswer::Acknowledged => self.submit(Delivered { subject, call }).await,
             TellAnswer::Unknown { error } => {
                 tracing::warn!(%subject, error, "a partner could not be told");

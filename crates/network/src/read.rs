@@ -76,6 +76,8 @@ pub struct ClientSettlement {
     pub sends: bool,
     /// Whether a connection of the client gains in it.
     pub receives: bool,
+    /// Whether the client disputes it for one of its connections.
+    pub disputed: bool,
 }
 
 /// A settlement transfer as one of its clients sees it.
@@ -404,6 +406,7 @@ impl Network {
             ClientSettlement {
                 sends: parts.iter().filter(own).any(|part| part.sends),
                 receives: parts.iter().filter(own).any(|part| part.receives),
+                disputed: parts.iter().filter(own).any(|part| part.disputed),
                 settlement,
             }
         };
@@ -418,16 +421,12 @@ impl Network {
         id: Uuid,
         currencies: Option<Vec<String>>,
         page: Page,
-    ) -> Result<(Settlement, Vec<ClientTransfer>), Failure> {
+    ) -> Result<(ClientSettlement, Vec<ClientTransfer>), Failure> {
         let not_found = || Failure::not_found("settlement");
         let client = self.own_client_id(caller).await?.ok_or_else(not_found)?;
         let id = SettlementId(id);
-        if self
-            .store()
-            .participations(client, vec![id])
-            .await?
-            .is_empty()
-        {
+        let parts = self.store().participations(client, vec![id]).await?;
+        if parts.is_empty() {
             return Err(not_found());
         }
         let settlement = self.store().settlement(id).await?.ok_or_else(not_found)?;
@@ -437,7 +436,13 @@ impl Network {
             ..TransferFilter::default()
         };
         let transfers = self.client_transfers(caller, filter, page).await?;
-        Ok((settlement, transfers))
+        let view = ClientSettlement {
+            sends: parts.iter().any(|part| part.sends),
+            receives: parts.iter().any(|part| part.receives),
+            disputed: parts.iter().any(|part| part.disputed),
+            settlement,
+        };
+        Ok((view, transfers))
     }
 
     /// Settlement transfers of the caller's connections as a client (C18).
@@ -451,7 +456,7 @@ impl Network {
             return Ok(Vec::new());
         };
         let transfers = self.store().transfers(Some(client), filter, page).await?;
-        let settlements: BTreeSet<_> = transfers.iter().map(|t| t.settlement_id).collect();
+        let settlements: BTreeSet<_> = transfers.iter().filter_map(|t| t.settlement_id).collect();
         let settlements = settlements.into_iter().collect();
         let settlements = self.store().settlements_by_id(settlements).await?;
         let connections: BTreeSet<_> = transfers
@@ -467,9 +472,8 @@ impl Network {
             connections.iter().find(|c| c.id == id).cloned()
         };
         let views = transfers.into_iter().filter_map(|transfer| {
-            let settlement = settlements
-                .iter()
-                .find(|s| s.id == transfer.settlement_id)?;
+            let id = transfer.settlement_id?;
+            let settlement = settlements.iter().find(|s| s.id == id)?;
             Some(ClientTransfer {
                 own_source: own(&transfer.source),
                 own_destination: own(&transfer.destination),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{EntryId, SignedAmount};
 use rules::{
-    ConnectionId, SettlementId,
+    ConnectionId, SettlementId, Signed,
     record::{Connection, Partner, Settlement, SettlementForm, TransferParty},
     settle::{Settle, SettlementLine},
 };
@@ -46,7 +46,7 @@ pub struct SettlementRequest {
     pub notes: Option<String>,
     /// Which parties the amounts name.
     pub form: SettlementForm,
-    /// The amounts; at least one.
+    /// The amounts; at least one, unless a staged settlement carries what earlier disputes ended in.
     pub amounts: Vec<SettlementAmount>,
     /// The payload, its signature and its nonce.
     pub text: SignedText,
@@ -74,22 +74,45 @@ impl Network {
         caller: &Caller,
         request: SettlementRequest,
     ) -> Result<Settlement, Failure> {
-        let enterprise = &caller.enterprise.id;
-        let account = self.signing_account(caller).await?;
-        let signed = self
-            .verify(enterprise, account, request.text, Keeping::Clear)
-            .await?;
+        let signed = self.verify_settlement(caller, &request).await?;
         let connections = self.settled_connections(caller, &request.amounts).await?;
         let partner = self.settling_partner(&connections).await?;
-        let terms = self.terms_of(&partner).await?;
-        let lines = lines(&request.amounts, &connections, &partner, &terms)?;
-        // Of a UUID of version 7 the low 32 bits are random, as transfers' identifiers need it.
-        let id = SettlementId(self.draw_id());
-        self.submit(Settle {
-            id,
+        let posted = self
+            .posted(caller, request, signed, &connections, &partner)
+            .await?;
+        let settlement = self.submit(posted).await?;
+        self.tell_timers();
+        Ok(settlement)
+    }
+
+    pub(crate) async fn verify_settlement(
+        &self,
+        caller: &Caller,
+        request: &SettlementRequest,
+    ) -> Result<Signed, Failure> {
+        let account = self.signing_account(caller).await?;
+        let text = request.text.clone();
+        let enterprise = &caller.enterprise.id;
+        self.verify(enterprise, account, text, Keeping::Clear).await
+    }
+
+    /// What is posted, in the network's terms.
+    pub(crate) async fn posted(
+        &self,
+        caller: &Caller,
+        request: SettlementRequest,
+        signed: Signed,
+        connections: &BTreeMap<Uuid, Connection>,
+        partner: &Partner,
+    ) -> Result<Settle, Failure> {
+        let terms = self.terms_of(partner).await?;
+        let lines = lines(&request.amounts, connections, partner, &terms)?;
+        Ok(Settle {
+            // Of a UUID of version 7 the low 32 bits are random, as transfers' identifiers need it.
+            id: SettlementId(self.draw_id()),
             entry_id: EntryId(self.draw_id()),
             partner_id: partner.id,
-            enterprise_id: enterprise.clone(),
+            enterprise_id: caller.enterprise.id.clone(),
             go_account_id: partner.go_account_id,
             external_id: request.external_id,
             form: request.form,
@@ -99,11 +122,10 @@ impl Network {
             initiated_by: caller.user_id,
             signed,
         })
-        .await
     }
 
     /// The connections that the amounts name: all of them the caller's, and accepted.
-    async fn settled_connections(
+    pub(crate) async fn settled_connections(
         &self,
         caller: &Caller,
         amounts: &[SettlementAmount],
@@ -131,7 +153,7 @@ impl Network {
         Ok(own)
     }
 
-    async fn settling_partner(
+    pub(crate) async fn settling_partner(
         &self,
         connections: &BTreeMap<Uuid, Connection>,
     ) -> Result<Partner, Failure> {
@@ -148,11 +170,19 @@ impl Network {
     }
 }
 
-fn party(connection: &Connection) -> TransferParty {
+pub(crate) fn party(connection: &Connection) -> TransferParty {
     TransferParty {
         client_id: connection.client_id,
         go_account_id: connection.go_account_id,
         connection: Some((connection.id, connection.network_account_id)),
+    }
+}
+
+pub(crate) fn partner_itself(partner: &Partner) -> TransferParty {
+    TransferParty {
+        client_id: partner.client_id,
+        go_account_id: partner.go_account_id,
+        connection: None,
     }
 }
 
@@ -163,11 +193,7 @@ fn lines(
     partner: &Partner,
     terms: &PartnerTerms,
 ) -> Result<Vec<SettlementLine>, Failure> {
-    let itself = TransferParty {
-        client_id: partner.client_id,
-        go_account_id: partner.go_account_id,
-        connection: None,
-    };
+    let itself = partner_itself(partner);
     let mut faults = Faults::default();
     let mut lines = BTreeMap::new();
     for amount in amounts {

@@ -1,4 +1,5 @@
-//! What time makes due: the worker that acts when windows end.
+//! What time and money make due: the worker that acts when windows end, and when money has come in
+//! for what was short of it.
 //!
 //! Timers are rows with a business time. The worker acts on those that are due on news, on a period
 //! and at once after a test clock was advanced; and it begins with what came due while no server was
@@ -18,6 +19,9 @@ use crate::{Failure, Network};
 
 /// How many timers are acted on at the same time; their commands share batches.
 const AT_ONCE: u32 = 256;
+
+/// How often settlements that money has come in for are looked for in one look.
+const ROUNDS: u32 = 16;
 
 /// The least time between two looks.
 const BREATH: Duration = Duration::from_millis(1);
@@ -48,6 +52,7 @@ impl Network {
     /// Acts once on every timer that is due; how long nothing more is due, as far as can be seen.
     pub(crate) async fn act_on_timers(&self) -> Result<Duration, Failure> {
         self.store().look_at_clock().await?;
+        self.act_on_money().await?;
         let now = self.store().now();
         let mut last: Option<Timer> = None;
         loop {
@@ -71,9 +76,24 @@ impl Network {
         }
     }
 
+    /// Takes up what was short of money and may have it by now.
+    async fn act_on_money(&self) -> Result<(), Failure> {
+        // More is found by the next look.
+        for _ in 0..ROUNDS {
+            if !self.book_funded().await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Acts on one timer. What cannot be done now is done when the worker looks again.
     async fn act_on(&self, timer: &Timer) {
         let acted = match timer.kind {
+            TimerKind::SettlementWindow => {
+                let id = SettlementId(timer.subject);
+                self.advance(id).await.map(drop)
+            }
             TimerKind::OnChainGainsLate => self.note_late(timer, Direction::Gains).await,
             TimerKind::OnChainLossesLate => self.note_late(timer, Direction::Losses).await,
         };

@@ -216,6 +216,24 @@ pub fn read_tell(request: &MovementRequest, reply: Result<Reply, String>) -> Tel
     }
 }
 
+/// What a reply to H9 means; an error is why there is no reply. Whatever a 2xx says, the partner has
+/// been told.
+#[must_use]
+pub fn read_finalize(reply: Result<Reply, String>) -> TellAnswer {
+    match reply {
+        Ok(reply) if reply.status.is_success() => TellAnswer::Acknowledged,
+        reply => match business_answer::<serde_json::Value>(reply) {
+            Ok(_) => TellAnswer::Acknowledged,
+            Err(No::Rejected(reason)) => TellAnswer::Unknown {
+                error: format!("the partner refuses what it is told: {}", one_line(&reason)),
+            },
+            Err(No::Unknown { error, said }) => TellAnswer::Unknown {
+                error: with_words(error, said),
+            },
+        },
+    }
+}
+
 /// What a reply to H8 means; an error is why there is no reply.
 #[must_use]
 pub fn read_status(request: &MovementRequest, reply: Result<Reply, String>) -> StatusAnswer {

@@ -6,12 +6,12 @@ use ledger::Timestamp;
 use prometheus_client::registry::Registry;
 use reqwest::Method;
 use serde::Serialize;
-use wire::partner_call::{ConnectRequest, MovementRequest};
+use wire::partner_call::{ConnectRequest, FinalizeRequest, MovementRequest};
 use wire::partner_jwt::JwtSigner;
 
 use crate::answer::{
-    ConnectAnswer, ReserveAnswer, StatusAnswer, TellAnswer, read_connect, read_reserve,
-    read_status, read_tell,
+    ConnectAnswer, ReserveAnswer, StatusAnswer, TellAnswer, read_connect, read_finalize,
+    read_reserve, read_status, read_tell,
 };
 use crate::endpoint::{Call, Ending, Endpoint};
 use crate::http::Http;
@@ -84,6 +84,16 @@ impl PartnerCaller {
             Err(error) => Err(error),
         };
         read_tell(request, reply)
+    }
+
+    /// H9: tells the partner the final amounts of a settlement.
+    pub async fn finalize(&self, endpoint: &Endpoint, request: &FinalizeRequest) -> TellAnswer {
+        let call = Call::Finalize(request.settlement_id);
+        let reply = match body_of(request) {
+            Ok(body) => self.exchange(endpoint, Method::PUT, call, body).await,
+            Err(error) => Err(error),
+        };
+        read_finalize(reply)
     }
 
     async fn post(

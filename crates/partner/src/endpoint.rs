@@ -9,6 +9,7 @@ use reqwest::header::HeaderName;
 use rules::PartnerId;
 use rules::record::{PartnerConfiguration, PartnerRoutes};
 use url::Url;
+use uuid::Uuid;
 use wire::partner_call::{MovementKind, Subject};
 
 use crate::policy::Policy;
@@ -29,6 +30,7 @@ pub(crate) enum Call {
     Reserve(Subject),
     Tell(Subject, Ending),
     Status(Subject),
+    Finalize(Uuid),
 }
 
 /// Where and how one partner is called. Cloning is cheap enough for every call.
@@ -131,23 +133,26 @@ impl Endpoint {
         let routes = &self.routes;
         let (template, subject) = match call {
             Call::Connect => (&routes.connect, None),
+            Call::Finalize(settlement) => (&routes.finalize_settlement, Some(settlement)),
             Call::Reserve(subject) => match subject.kind() {
-                Allocation => (&routes.allocate, Some(subject)),
-                Deallocation => (&routes.deallocate, Some(subject)),
+                Allocation => (&routes.allocate, Some(subject.id())),
+                Deallocation => (&routes.deallocate, Some(subject.id())),
             },
             Call::Tell(subject, ending) => match (subject.kind(), ending) {
-                (Allocation, Ending::Clear) => (&routes.clear_allocation, Some(subject)),
-                (Allocation, Ending::Release) => (&routes.release_allocation, Some(subject)),
-                (Deallocation, Ending::Clear) => (&routes.clear_deallocation, Some(subject)),
-                (Deallocation, Ending::Release) => (&routes.release_deallocation, Some(subject)),
+                (Allocation, Ending::Clear) => (&routes.clear_allocation, Some(subject.id())),
+                (Allocation, Ending::Release) => (&routes.release_allocation, Some(subject.id())),
+                (Deallocation, Ending::Clear) => (&routes.clear_deallocation, Some(subject.id())),
+                (Deallocation, Ending::Release) => {
+                    (&routes.release_deallocation, Some(subject.id()))
+                }
             },
             Call::Status(subject) => match subject.kind() {
-                Allocation => (&routes.allocation_status, Some(subject)),
-                Deallocation => (&routes.deallocation_status, Some(subject)),
+                Allocation => (&routes.allocation_status, Some(subject.id())),
+                Deallocation => (&routes.deallocation_status, Some(subject.id())),
             },
         };
         let route = match subject {
-            Some(subject) => template.replace("{id}", &subject.id().to_string()),
+            Some(subject) => template.replace("{id}", &subject.to_string()),
             None => template.clone(),
         };
         let (path, query) = match route.split_once('?') {
@@ -170,6 +175,7 @@ fn check_routes(routes: &PartnerRoutes) -> Result<(), EndpointError> {
         &routes.release_deallocation,
         &routes.allocation_status,
         &routes.deallocation_status,
+        &routes.finalize_settlement,
     ];
     let wrong = collections
         .into_iter()

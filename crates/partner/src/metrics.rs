@@ -61,6 +61,7 @@ impl Metrics {
                 Call::Tell(_, Ending::Clear) => "clear",
                 Call::Tell(_, Ending::Release) => "release",
                 Call::Status(_) => "status",
+                Call::Finalize(_) => "finalize",
             },
             begun: Instant::now(),
             outcome: "given_up",

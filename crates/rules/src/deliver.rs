@@ -143,7 +143,10 @@ impl Command for Delivered {
     fn decide(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<(), Refusal> {
         let now = draft.real_time(now);
         // Of a question it is not the delivery that counts but the answer.
-        let is_told = matches!(self.call, MessageCall::Clear | MessageCall::Release);
+        let is_told = matches!(
+            self.call,
+            MessageCall::Clear | MessageCall::Release | MessageCall::Finalize
+        );
         if let Some(message) = draft.find::<Message>(&self.subject)
             && message.call == Some(self.call)
             && is_told

@@ -15,6 +15,10 @@ ledger::uuid_identifiers! {
     SettlementId;
     /// One movement of one currency inside a settlement.
     TransferId;
+    /// A client's objection to a settlement for one of its connections.
+    DisputeId;
+    /// How a dispute ends, as somebody has proposed or decided.
+    DisputeClosureId;
     /// An access token, as it is listed and revoked; never the token itself.
     TokenId;
     /// Money that reached a Go Account from outside.
@@ -37,8 +41,17 @@ impl TransferId {
     /// without reading them. The low 32 bits of a settlement's identifier are random, and so the
     /// ranges of two settlements do not meet.
     pub fn of(settlement: SettlementId, index: u32) -> TransferId {
-        let bits = settlement.0.as_u128();
-        let low = u32::from_be_bytes(settlement.0.as_bytes()[12..].try_into().unwrap_or_default());
+        TransferId::following(settlement.0, index)
+    }
+
+    /// The identifier of the transfer at place `index` of a closure, likewise.
+    pub fn of_closure(closure: DisputeClosureId, index: u32) -> TransferId {
+        TransferId::following(closure.0, index)
+    }
+
+    fn following(id: uuid::Uuid, index: u32) -> TransferId {
+        let bits = id.as_u128();
+        let low = u32::from_be_bytes(id.as_bytes()[12..].try_into().unwrap_or_default());
         let low = low.wrapping_add(1).wrapping_add(index);
         TransferId(uuid::Uuid::from_u128(
             (bits & !u128::from(u32::MAX)) | u128::from(low),

@@ -2,7 +2,7 @@
 //!
 //! Every act that changes anything is a [`Command`]: it declares what it reads, and decides on
 //! exactly that. Here live the records of the network, the state machines of connections,
-//! allocations and settlements, and every business rule. Time, identifiers and randomness are
+//! allocations, settlements and disputes, and every business rule. Time, identifiers and randomness are
 //! handed in; there is no clock, no storage, no HTTP, no JSON and no cryptography here.
 
 mod command;
@@ -15,6 +15,7 @@ pub mod allocate;
 pub mod clock;
 pub mod connect;
 pub mod deliver;
+pub mod dispute;
 pub mod fund;
 pub mod onboard;
 pub mod onchain;
@@ -26,8 +27,9 @@ pub mod timer;
 
 pub use command::{Command, Decidable, Submission};
 pub use identifier::{
-    AllocationId, ClientId, ConnectionId, DepositId, EnterpriseId, EnterpriseIdError, PartnerId,
-    SettlementId, SigningKeyId, TokenId, TransferId, UserId, WithdrawalId,
+    AllocationId, ClientId, ConnectionId, DepositId, DisputeClosureId, DisputeId, EnterpriseId,
+    EnterpriseIdError, PartnerId, SettlementId, SigningKeyId, TokenId, TransferId, UserId,
+    WithdrawalId,
 };
 pub use refusal::{Class, Reason, Refusal};
 pub use signed::Signed;

@@ -9,17 +9,18 @@ use std::{
     fmt::Debug,
 };
 
-use ledger::{Account, Balance, BookError, Entry, Hold, HoldId, balances_after};
+use ledger::{Account, Balance, BookError, Entry, EntryNumber, Hold, HoldId, balances_after};
 
 use crate::{
-    AllocationId, ClientId, ConnectionId, DepositId, EnterpriseId, PartnerId, SettlementId,
-    SigningKeyId, TokenId, TransferId, UserId, WithdrawalId,
+    AllocationId, ClientId, ConnectionId, DepositId, DisputeClosureId, DisputeId, EnterpriseId,
+    PartnerId, SettlementId, SigningKeyId, TokenId, TransferId, UserId, WithdrawalId,
     clock::TestClock,
     record::{
         AccessToken, AccountBalance, Allocation, Claim, ClaimKey, Client, Connection, CurrencyKey,
-        Deposit, Enterprise, GoAccount, Membership, Message, NetworkCurrency, OnChain, OpenTotal,
-        OperatorAct, Participation, Partner, PartnerConfiguration, Settlement, SignedRequest,
-        SigningKey, Timer, TimerKind, TokenUse, Transfer, User, Withdrawal,
+        Deposit, Dispute, DisputeClosure, Enterprise, GoAccount, Membership, Message,
+        NetworkCurrency, OnChain, OpenTotal, OperatorAct, Participation, Partner,
+        PartnerConfiguration, Settlement, SignedRequest, SigningKey, Timer, TimerKind, TokenUse,
+        Transfer, User, Withdrawal,
     },
 };
 
@@ -189,6 +190,8 @@ macro_rules! shelves {
             pub entries: Vec<Entry>,
             /// The test clock of an installation that has one; as a change, what it becomes.
             pub test_clock: Option<TestClock>,
+            /// How many entries the journal has before these.
+            pub entries_before: i64,
         }
 
         /// Names of records that a command wants to read.
@@ -229,6 +232,7 @@ macro_rules! shelves {
                     $($name: self.$name.take_known(&mut keys.$name),)+
                     entries: Vec::new(),
                     test_clock: self.test_clock,
+                    entries_before: self.entries_before,
                 }
             }
 
@@ -238,6 +242,7 @@ macro_rules! shelves {
                     $($name: self.$name.extract(&keys.$name),)+
                     entries: Vec::new(),
                     test_clock: self.test_clock,
+                    entries_before: self.last_entry().0,
                 }
             }
 
@@ -303,6 +308,10 @@ shelves! {
     transfers: Transfer, by TransferId;
     /// Connections' parts in settlements.
     participations: Participation, by (SettlementId, ConnectionId);
+    /// Clients' objections to settlements.
+    disputes: Dispute, by DisputeId;
+    /// How disputes end.
+    dispute_closures: DisputeClosure, by DisputeClosureId;
     /// Deposits.
     deposits: Deposit, by DepositId;
     /// Withdrawals.
@@ -413,6 +422,12 @@ impl<'view> Draft<'view> {
         self.written.test_clock = Some(clock);
     }
 
+    /// The number of the last entry of the journal, as this command has left it.
+    pub fn last_entry(&self) -> EntryNumber {
+        let written = i64::try_from(self.written.entries.len()).unwrap_or(i64::MAX);
+        EntryNumber(self.view.last_entry().0.saturating_add(written))
+    }
+
     /// What was written.
     pub(crate) fn into_written(self) -> View {
         self.written
@@ -420,6 +435,12 @@ impl<'view> Draft<'view> {
 }
 
 impl View {
+    /// The number of the last entry of the journal.
+    pub fn last_entry(&self) -> EntryNumber {
+        let own = i64::try_from(self.entries.len()).unwrap_or(i64::MAX);
+        EntryNumber(self.entries_before.saturating_add(own))
+    }
+
     /// Remembers what of a committed view one command after the other reads, of each kind at most
     /// `at_most` records. It is true for as long as nobody else commits anything.
     pub fn remember(&mut self, committed: View, at_most: usize) {

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ledger::Amount;
 use uuid::Uuid;
 use wire::connection_key::ConnectionKey;
-use wire::partner_call::{ConnectRequest, ConnectResponse, KeyFields};
+use wire::partner_call::{ConnectRequest, ConnectResponse, FinalizeRequest, KeyFields};
 
 use crate::name::{random_hex, random_name};
 
@@ -169,9 +169,28 @@ pub struct Books {
     orders: BTreeMap<String, Order>,
     open_posting: Option<OpenPosting>,
     settled: BTreeSet<String>,
+    /// The final amounts of staged settlements, as the network has told them.
+    finalized: BTreeMap<Uuid, FinalizeRequest>,
 }
 
 impl Books {
+    /// H9: takes note of the final amounts of a staged settlement. Once told they stay.
+    pub fn finalize(&mut self, request: &FinalizeRequest) -> Result<(), Refusal> {
+        let known = self.finalized.entry(request.settlement_id);
+        let known = known.or_insert_with(|| request.clone());
+        if known == request {
+            return Ok(());
+        }
+        Err(Refusal::Conflict(
+            "the settlement was finalized with other amounts".to_owned(),
+        ))
+    }
+
+    /// The final amounts of staged settlements, as they were told.
+    pub fn finalized(&self) -> impl Iterator<Item = &FinalizeRequest> {
+        self.finalized.values()
+    }
+
     /// Opens an account with a key of its own. `balances` is for accounts that are not empty, and
     /// so cannot be connected.
     pub fn open_account(

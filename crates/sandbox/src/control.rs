@@ -54,6 +54,7 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
         .route("/orders", post(order))
         .route("/orders/{id}", delete(cancel))
         .route("/settlements", post(settle))
+        .route("/finalized", get(finalized))
         .route("/mode", get(mode).put(set_mode))
         .route("/faults", get(faults).put(set_faults))
         .route("/calls", get(calls))
@@ -362,6 +363,12 @@ async fn settle(
         "settlementAmounts": amounts,
         "network": answer,
     })))
+}
+
+async fn finalized(State(shared): Exchange) -> Json<Value> {
+    let books = shared.books();
+    let finalized: Vec<Value> = books.finalized().map(|request| json!(request)).collect();
+    Json(json!({ "settlements": finalized }))
 }
 
 async fn mode(State(shared): Exchange) -> Json<Mode> {

@@ -25,17 +25,20 @@ pub enum Call {
     ReleaseDeallocation,
     /// H8 for a deallocation.
     DeallocationStatus,
+    /// H9.
+    FinalizeSettlement,
 }
 
 impl Call {
-    /// What the call is about; connecting counts with the allocations that follow it.
+    /// What the call is about; connecting and settling count with allocations.
     pub(crate) fn kind(self) -> MovementKind {
         match self {
             Self::Connect
             | Self::Allocate
             | Self::ClearAllocation
             | Self::ReleaseAllocation
-            | Self::AllocationStatus => MovementKind::Allocation,
+            | Self::AllocationStatus
+            | Self::FinalizeSettlement => MovementKind::Allocation,
             Self::Deallocate
             | Self::ClearDeallocation
             | Self::ReleaseDeallocation

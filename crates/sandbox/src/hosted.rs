@@ -1,4 +1,4 @@
-//! The endpoints that the network calls, H1 to H8 (OES wire §1c): who calls, what is scripted to
+//! The endpoints that the network calls, H1 to H9 (OES wire §1c): who calls, what is scripted to
 //! go wrong, and the books' answer as HTTP.
 
 use std::sync::Arc;
@@ -17,7 +17,8 @@ use serde_json::Value;
 use uuid::Uuid;
 use wire::connection_key::{ConnectionKey, ConnectionKeySchema};
 use wire::partner_call::{
-    ConnectRequest, ErrorResponse, MovementKind, MovementRequest, MovementStatus, Subject,
+    ConnectRequest, ErrorResponse, FinalizeRequest, MovementKind, MovementRequest, MovementStatus,
+    Subject,
 };
 
 use crate::books::{Refusal, Taking};
@@ -30,6 +31,9 @@ pub const PREFIX: &str = "/bitgo/v1";
 
 /// The most bytes of a request that are read.
 const BODY_MAX: usize = 64 * 1024;
+
+/// The same of a settlement, which may be as large as one that is posted.
+const SETTLEMENT_BODY_MAX: usize = 32 * 1024 * 1024;
 
 /// How long a scripted timeout lasts unless the script says so.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -84,6 +88,11 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
             MethodFilter::PUT,
             Call::ReleaseDeallocation,
         ),
+        (
+            "settlements/{id}/finalize",
+            MethodFilter::PUT,
+            Call::FinalizeSettlement,
+        ),
     ];
     let mut router = Router::new();
     for (path, method, call) in routes {
@@ -103,7 +112,11 @@ async fn receive(
     request: Request,
 ) -> Response {
     let (head, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, BODY_MAX).await else {
+    let at_most = match call {
+        Call::FinalizeSettlement => SETTLEMENT_BODY_MAX,
+        _ => BODY_MAX,
+    };
+    let Ok(body) = to_bytes(body, at_most).await else {
         return error(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large");
     };
     // In a task of its own, for what was received happens even if the caller hangs up.
@@ -245,6 +258,16 @@ fn act(
         Call::ReleaseAllocation | Call::ReleaseDeallocation => {
             let request = movement(call, id, body)?;
             json(shared.books().release(&request)?)
+        }
+        Call::FinalizeSettlement => {
+            let request: FinalizeRequest = decode(body)?;
+            if parse_id(id.unwrap_or_default())? != request.settlement_id {
+                return Err(Refusal::Malformed(
+                    "the body is about something else than the route".to_owned(),
+                ));
+            }
+            shared.books().finalize(&request)?;
+            json(&request)
         }
         Call::AllocationStatus | Call::DeallocationStatus => {
             let id = parse_id(id.unwrap_or_default())?;

@@ -50,6 +50,10 @@ pub(crate) fn routes() -> OpenApiRouter<Serving> {
             "/api/network/v1/enterprises/{enterpriseId}",
             routes::enterprise(),
         )
+        .nest(
+            "/api/network/v2/enterprises/{enterpriseId}",
+            routes::enterprise_v2(),
+        )
         .nest("/api/developer/v1", developer::routes())
         .nest("/api/operator/v1", operator::routes())
         .merge(monitoring::health())

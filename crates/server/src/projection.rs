@@ -3,10 +3,12 @@
 //! Clients see the network's tickers and base units; partners see their own names and amounts.
 //! What belongs to somebody else is left out or called [`SOMEBODY_ELSE`].
 
+mod disputes;
+
 use std::collections::BTreeMap;
 
 use ledger::{Balance, Currency, Timestamp};
-use network::{ClientTransfer, PartnerTerms};
+use network::{ClientSettlement, ClientTransfer, PartnerTerms};
 use rules::{
     PartnerId, Reason,
     record::{self, AllocationState, SettlementState},
@@ -24,6 +26,8 @@ use wire::{
 };
 
 use crate::error::ApiError;
+
+pub(crate) use disputes::{DisputeEyes, client_closure, dispute, plain_dispute, settling_dispute};
 
 /// What others are called in the view of a client.
 const SOMEBODY_ELSE: &str = "Counterparty";
@@ -224,7 +228,11 @@ pub(crate) fn partner_figures(
     figures.into_iter().map(figure).collect()
 }
 
-fn settlement_record(settlement: &record::Settlement) -> settlements::SettlementRecord {
+fn settlement_record(
+    settlement: &record::Settlement,
+    disputed: bool,
+) -> settlements::SettlementRecord {
+    let staging = settlement.staging.as_ref();
     settlements::SettlementRecord {
         id: settlement.id.0,
         partner_id: settlement.partner_id.0,
@@ -238,26 +246,43 @@ fn settlement_record(settlement: &record::Settlement) -> settlements::Settlement
         rt_id: None,
         loss_sla_alert_sent: false,
         gain_sla_alert_sent: false,
-        cutoff_at: None,
-        disputed: None,
+        cutoff_at: staging.map(|staging| time(staging.cutoff_at)),
+        disputed: staging.map(|_| disputed),
     }
 }
 
 /// A settlement as its partner sees it.
 pub(crate) fn settlement(settlement: &record::Settlement) -> settlements::Settlement {
-    settlement_with(settlement, |reason| reason.message.clone())
+    let record = settlement_record(settlement, is_disputed(settlement));
+    settlement_with(settlement, record, |reason| reason.message.clone())
 }
 
-/// A settlement as a client sees it: what failed in it is nobody's business but the partner's.
-pub(crate) fn client_settlement(settlement: &record::Settlement) -> settlements::Settlement {
-    settlement_with(settlement, |_| FAILED_FOR_CLIENTS.to_owned())
+/// A settlement that was just staged, beside whose state stands when its trading was cut off.
+pub(crate) fn staged_settlement(settlement: &record::Settlement) -> settlements::Settlement {
+    let record = settlements::SettlementRecord {
+        cutoff_at: None,
+        ..settlement_record(settlement, is_disputed(settlement))
+    };
+    settlement_with(settlement, record, |reason| reason.message.clone())
+}
+
+fn is_disputed(settlement: &record::Settlement) -> bool {
+    let staging = settlement.staging.as_ref();
+    staging.is_some_and(|staging| staging.standing_disputes > 0)
+}
+
+/// A settlement as a client sees it: what failed in it is nobody's business but the partner's, and
+/// who else disputes it nobody's but theirs.
+pub(crate) fn client_settlement(view: &ClientSettlement) -> settlements::Settlement {
+    let record = settlement_record(&view.settlement, view.disputed);
+    settlement_with(&view.settlement, record, |_| FAILED_FOR_CLIENTS.to_owned())
 }
 
 fn settlement_with(
     settlement: &record::Settlement,
+    record: settlements::SettlementRecord,
     tell: impl Fn(&Reason) -> String,
 ) -> settlements::Settlement {
-    let record = settlement_record(settlement);
     match &settlement.state {
         SettlementState::Pending => {
             settlements::Settlement::Pending(settlements::PendingSettlement {
@@ -341,13 +366,14 @@ pub(crate) fn partner_transfer(
 ) -> Result<settlements::PartnerTransfer, ApiError> {
     let destination = transfer.destination.connection;
     let (_, destination_account) = destination.ok_or_else(ApiError::internal)?;
+    let settlement_id = transfer.settlement_id.ok_or_else(ApiError::internal)?;
     Ok(settlements::PartnerTransfer {
         id: transfer.id.0,
         created_at: time(transfer.created_at),
         updated_at: time(transfer.updated_at),
         currency: transfer.partner_currency.clone(),
-        settlement_id: transfer.settlement_id.0,
-        dispute_closure_id: None,
+        settlement_id: settlement_id.0,
+        dispute_closure_id: transfer.dispute_closure_id.map(|id| id.0),
         quantity: terms.signed_quantity(&transfer.currency, transfer.amount),
         tx_ids: tx_ids(transfer),
         status: transfer_status(transfer.status),
@@ -396,8 +422,8 @@ pub(crate) fn masked_transfer(
         created_at: time(transfer.created_at),
         updated_at: time(transfer.updated_at),
         currency: transfer.currency.to_string(),
-        settlement_id: transfer.settlement_id.0,
-        dispute_closure_id: None,
+        settlement_id: view.settlement.id.0,
+        dispute_closure_id: transfer.dispute_closure_id.map(|id| id.0),
         quantity: transfer.amount.to_string(),
         tx_ids: tx_ids(transfer),
         status: transfer_status(transfer.status),

@@ -561,6 +561,7 @@ impl<D: Driver> Writer<D> {
         self.metrics.load.took(watch.lap());
         let now = self.clocks.after(&head);
         view.test_clock = head.test_clock;
+        view.entries_before = head.last_entry;
         for waiter in batch.iter_mut() {
             // A command that reads what it did not declare panics before it changed anything,
             // and has no answer then.

@@ -47,7 +47,10 @@ pub(crate) async fn violations(reader: &Reader) -> Result<Vec<Violation>, StoreE
             format!(
                 "SELECT h.owner_kind, h.owner, h.currency, {amount}
                     FROM (SELECT id FROM allocations WHERE state = 'reserved'
-                        UNION ALL SELECT id FROM withdrawals WHERE state = 'requested') AS waiting
+                        UNION ALL SELECT id FROM withdrawals WHERE state = 'requested'
+                        UNION ALL SELECT id FROM settlement_transfers
+                            WHERE status IN ('pending', 'failed', 'disputed', 'pending_settlement_assignment')
+                    ) AS waiting
                     JOIN holds h ON h.id = waiting.id WHERE h.is_open
                     GROUP BY h.owner_kind, h.owner, h.currency"
             ),

@@ -27,8 +27,8 @@ pub use batch::{Identifiers, Store, SubmitError};
 pub use clock::Clock;
 pub use condition::Condition;
 pub use lists::{
-    AllocationFilter, AllocationSort, ConnectionFilter, Owned, Page, PartnerFilter, Principal,
-    SettlementFilter, Side, TransferFilter, WaitingPartners,
+    AllocationFilter, AllocationSort, ConnectionFilter, DisputeFilter, Owned, Page, PartnerFilter,
+    Principal, SettlementFilter, Side, TransferFilter, WaitingPartners,
 };
 pub use request_log::{LoggedRequest, RequestFilter, RequestLog};
 pub use seed::seed;

@@ -3,6 +3,9 @@
 //! Every list begins at the rows of whoever asks. Filters are facts about records; what a caller
 //! may see is decided above.
 
+mod disputes;
+mod windows;
+
 use ledger::{Currency, GoAccountId, Owner, Timestamp};
 use rules::{
     AllocationId, ClientId, ConnectionId, EnterpriseId, PartnerId, SettlementId, UserId,
@@ -14,6 +17,8 @@ use rules::{
     },
 };
 use uuid::Uuid;
+
+pub use disputes::DisputeFilter;
 
 use crate::{
     Store, StoreError,
@@ -152,6 +157,8 @@ pub struct SettlementFilter {
     pub states: Option<Vec<&'static str>>,
     pub party_connection_ids: Option<Vec<Uuid>>,
     pub counterparty_connection_ids: Option<Vec<Uuid>>,
+    /// Only those that a dispute stands against: for a client, one of its own.
+    pub disputed_only: bool,
     pub created_since: Option<Timestamp>,
     pub created_before: Option<Timestamp>,
     pub updated_since: Option<Timestamp>,
@@ -529,6 +536,13 @@ impl Store {
             "counterparty",
             filter.counterparty_connection_ids.clone(),
         );
+        let select = match filter.disputed_only {
+            true => select.filter(
+                "EXISTS (SELECT 1 FROM participations p WHERE p.settlement_id = settlements.id AND p.disputed AND p.client_id = ?)",
+                vec![client.0.into()],
+            ),
+            false => select,
+        };
         self.settlements(select, filter, page).await
     }
 
@@ -549,6 +563,9 @@ impl Store {
                 "EXISTS (SELECT 1 FROM participations p WHERE p.settlement_id = settlements.id AND p.{flag} AND p.connection_id IN (*))"
             );
             select = select.among_in(&exists, ids);
+        }
+        if filter.disputed_only {
+            select = select.filter("standing_disputes > 0", Vec::new());
         }
         self.settlements(select, filter, page).await
     }
@@ -589,8 +606,8 @@ impl Store {
             .await
     }
 
-    /// Settlement transfers: those of a client's connections, or of all if no client is given
-    /// (then the filter has to name settlements of whoever asks).
+    /// Settlement transfers: those of a client's connections that are part of a settlement, or of
+    /// all if no client is given (then the filter has to name settlements of whoever asks).
     pub async fn transfers(
         &self,
         client: Option<ClientId>,
@@ -600,7 +617,7 @@ impl Store {
         let mut select = Select::all();
         if let Some(client) = client {
             select = select.filter(
-                "((source_client_id = ? AND source_connection_id IS NOT NULL) OR destination_client_id = ?)",
+                "settlement_id IS NOT NULL AND ((source_client_id = ? AND source_connection_id IS NOT NULL) OR destination_client_id = ?)",
                 vec![client.0.into(), client.0.into()],
             );
         }
@@ -610,6 +627,7 @@ impl Store {
         });
         select = select
             .among("settlement_id", filter.settlement_ids)
+            .among("partner_id", filter.partner_ids)
             .among("currency", filter.currencies)
             .among("partner_currency", filter.partner_currencies)
             .among("status", statuses)
@@ -633,7 +651,6 @@ impl Store {
         };
         select = select
             .among_in(&of_settlement("initiated_by IN (*)"), filter.initiated_by)
-            .among_in(&of_settlement("partner_id IN (*)"), filter.partner_ids)
             .among_in(&of_settlement("state IN (*)"), filter.settlement_states);
         if let Some(at) = filter.settlement_updated_since {
             select = select.filter(&of_settlement("updated_at >= ?"), vec![at.0.into()]);

@@ -367,6 +367,7 @@ impl Movement<'_> {
             initiated_by: UserId(Uuid::nil()),
             signed_request: request.id,
             transfer_count: 1,
+            staging: None,
             state: SettlementState::Completed {
                 finalized_at: self.now,
                 entry,
@@ -376,7 +377,9 @@ impl Movement<'_> {
         });
         rows.transfers.push(Transfer {
             id: TransferId::of(id, 0),
-            settlement_id: id,
+            partner_id: partner.id,
+            settlement_id: Some(id),
+            dispute_closure_id: None,
             position: 0,
             currency: self.currency.clone(),
             partner_currency: self.currency.to_string(),
@@ -404,6 +407,7 @@ impl Movement<'_> {
             counterparty: false,
             sends: false,
             receives: true,
+            disputed: false,
         });
         let scope = partner.enterprise_id.as_str();
         let claim = ClaimKey::new(scope, ClaimKind::Settlement, self.name);

@@ -1,12 +1,12 @@
 //! What the network and a partner say to each other when the network calls (OES wire §1c, §2.3,
-//! H1 to H8), both ways: the network writes the requests and reads the responses, a partner the
+//! H1 to H9), both ways: the network writes the requests and reads the responses, a partner the
 //! other way round. Requests have the `partners…` spelling; of responses both that one and the
 //! older `partner…` are read, and unknown members are passed over.
 //!
 //! What an answer means, with its status, its absence or its contradictions, is decided by the
 //! crate that calls; routes and header names belong to the partner's configuration.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -217,6 +217,27 @@ pub struct ConnectResponse {
     /// Why the partner does not want the connection.
     #[serde(alias = "rejectionReason", skip_serializing_if = "Option::is_none")]
     pub reject_reason: Option<String>,
+}
+
+/// H9: the dispute window of a settlement has ended, and these are its final amounts. Disputed ones
+/// are not among them; those of earlier disputes that ride along are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FinalizeRequest {
+    /// The settlement.
+    #[serde(with = "id")]
+    pub settlement_id: Uuid,
+    /// The partner's own name for it.
+    pub external_id: String,
+    /// The time of the newest trade in it, as the partner gave it.
+    pub cutoff_at: String,
+    /// What moves, by connection and the partner's name for the currency: above zero to the
+    /// connection. What cancels out is left out.
+    pub settlement_amounts: BTreeMap<String, BTreeMap<String, String>>,
+    /// The connections whose clients dispute it.
+    pub disputed_connection_ids: Vec<String>,
+    /// Until when the partner may top up its account.
+    pub top_up_window_ends_at: String,
 }
 
 /// Which way a movement goes, seen from the client.

@@ -13,6 +13,8 @@ spelled! {
         Deallocation = "deallocation",
         /// An enterprise's external id of a settlement.
         Settlement = "settlement",
+        /// A connection's dispute of a settlement; the scope is the settlement.
+        Dispute = "dispute",
         /// An enterprise's nonce.
         Nonce = "nonce",
         /// An enterprise's place as a client; the name is empty.

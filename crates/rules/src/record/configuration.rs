@@ -71,6 +71,8 @@ pub struct PartnerRoutes {
     pub allocation_status: String,
     /// H8 for a deallocation.
     pub deallocation_status: String,
+    /// H9.
+    pub finalize_settlement: String,
 }
 
 impl Default for PartnerRoutes {
@@ -93,6 +95,7 @@ impl PartnerRoutes {
             release_deallocation: path("deallocation/{id}/release"),
             allocation_status: path("allocation/{id}"),
             deallocation_status: path("deallocation/{id}"),
+            finalize_settlement: path("settlements/{id}/finalize"),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod claim;
 mod configuration;
+mod dispute;
 mod movement;
 mod onchain;
 mod parties;
@@ -14,10 +15,13 @@ pub use claim::{Claim, ClaimKey, ClaimKind, SignedRequest};
 pub use configuration::{
     Activation, AmountFormat, Answering, PartnerConfiguration, PartnerCurrency, PartnerRoutes,
 };
+pub use dispute::{
+    Adjustment, ClosedBy, ClosureStatus, Dispute, DisputeClosure, Retraction, Review,
+};
 pub use movement::{
     Allocation, AllocationKind, AllocationState, CurrencyKey, Deposit, Message, MessageCall,
-    OpenTotal, Participation, Settlement, SettlementForm, SettlementState, Transfer, TransferParty,
-    TransferStatus, Withdrawal, WithdrawalState,
+    OpenTotal, Participation, Settlement, SettlementForm, SettlementState, Staging, Transfer,
+    TransferParty, TransferStatus, Withdrawal, WithdrawalState,
 };
 pub use onchain::{Direction, OnChain, OnChainPart};
 pub use parties::{Client, Connection, ConnectionState, KeySchema, Partner};

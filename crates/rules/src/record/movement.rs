@@ -1,12 +1,15 @@
 //! Money on its way: allocations, settlements, deposits, withdrawals, and the messages to
 //! partners that go with them.
 
-use ledger::{Amount, Currency, EntryId, GoAccountId, NetworkAccountId, SignedAmount, Timestamp};
+use ledger::{
+    Account, Amount, Currency, EntryId, EntryNumber, GoAccountId, HoldId, NetworkAccountId, Owner,
+    SignedAmount, Timestamp,
+};
 
 use super::{Answering, spelled};
 use crate::{
-    AllocationId, ClientId, ConnectionId, DepositId, EnterpriseId, PartnerId, Reason, SettlementId,
-    TransferId, UserId, WithdrawalId,
+    AllocationId, ClientId, ConnectionId, DepositId, DisputeClosureId, EnterpriseId, PartnerId,
+    Reason, SettlementId, TransferId, UserId, WithdrawalId,
 };
 
 spelled! {
@@ -52,6 +55,8 @@ spelled! {
         Clear = "clear",
         /// H4 or H7: it is released.
         Release = "release",
+        /// H9: the final amounts of a settlement are fixed.
+        Finalize = "finalize",
     }
 
     /// How far a withdrawal has come.
@@ -161,7 +166,7 @@ pub struct CurrencyKey {
 /// partner acknowledges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// The connection, allocation or deallocation that it is about.
+    /// The connection, allocation, deallocation or settlement that it is about.
     pub subject: uuid::Uuid,
     /// To whom.
     pub partner_id: PartnerId,
@@ -207,6 +212,25 @@ pub enum SettlementState {
     },
 }
 
+/// What a settlement has that waits for its clients' objections before it is booked (v2; OES wire
+/// §3.6). The windows are those of its partner when it was staged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Staging {
+    /// The time of the newest trade in it, as the partner says.
+    pub cutoff_at: Timestamp,
+    /// From then on it is not disputed any more, and its final amounts are fixed.
+    pub dispute_window_ends_at: Timestamp,
+    /// From then on it fails if it is not funded.
+    pub top_up_window_ends_at: Timestamp,
+    /// Whether the final amounts are fixed: what is disputed by then stays out.
+    pub amounts_fixed: bool,
+    /// How many disputes stand against it that were not retracted.
+    pub standing_disputes: i64,
+    /// The last entry of the journal when it was last found short; it is tried again once a later
+    /// entry has moved the partner's account.
+    pub found_short_at: Option<EntryNumber>,
+}
+
 /// A batch of transfers posted by a partner (OES wire §2.0).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {
@@ -228,10 +252,12 @@ pub struct Settlement {
     pub initiated_by: UserId,
     /// The request that asked.
     pub signed_request: uuid::Uuid,
-    /// How many transfers it has.
+    /// How many transfers it has, those of earlier disputes that ride on it included.
     pub transfer_count: i64,
     /// How far it has come.
     pub state: SettlementState,
+    /// What it waits for, if it was staged; none: it is booked at once.
+    pub staging: Option<Staging>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -254,8 +280,12 @@ pub struct TransferParty {
 pub struct Transfer {
     /// Its identifier.
     pub id: TransferId,
-    /// Its settlement.
-    pub settlement_id: SettlementId,
+    /// Whose settlements it belongs to.
+    pub partner_id: PartnerId,
+    /// Its settlement; none while it waits for one to ride on.
+    pub settlement_id: Option<SettlementId>,
+    /// The end of the dispute that it comes from; none if it was posted.
+    pub dispute_closure_id: Option<DisputeClosureId>,
     /// Its place in the settlement, from 0.
     pub position: i64,
     /// In what.
@@ -295,6 +325,8 @@ pub struct Participation {
     pub sends: bool,
     /// Whether it gains in a transfer.
     pub receives: bool,
+    /// Whether its client disputes the settlement for it.
+    pub disputed: bool,
 }
 
 /// Money that reached a Go Account from outside.
@@ -374,6 +406,35 @@ impl Settlement {
     pub(crate) fn record_key(&self) -> SettlementId {
         self.id
     }
+
+    /// Whether it may still be booked.
+    pub fn is_open(&self) -> bool {
+        matches!(
+            self.state,
+            SettlementState::Pending | SettlementState::Failed { .. }
+        )
+    }
+
+    /// When something has to happen to it that nobody asks for: the end of its next window.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        let staging = self.staging.as_ref()?;
+        match (&self.state, staging.amounts_fixed) {
+            (SettlementState::Pending, false) => Some(staging.dispute_window_ends_at),
+            (SettlementState::Pending, true) => Some(staging.top_up_window_ends_at),
+            _ => None,
+        }
+    }
+}
+
+impl TransferParty {
+    /// The account that a transfer in `currency` moves.
+    pub fn account(&self, currency: &Currency) -> Account {
+        let owner = match self.connection {
+            Some((_, network_account)) => Owner::Net(network_account),
+            None => Owner::Go(self.go_account_id),
+        };
+        Account::new(owner, currency)
+    }
 }
 
 impl Participation {
@@ -385,6 +446,37 @@ impl Participation {
 impl Transfer {
     pub(crate) fn record_key(&self) -> TransferId {
         self.id
+    }
+
+    /// The side that loses.
+    pub fn loser(&self) -> &TransferParty {
+        match self.amount.is_gain() {
+            true => &self.source,
+            false => &self.destination,
+        }
+    }
+
+    /// The side that gains.
+    pub fn gainer(&self) -> &TransferParty {
+        match self.amount.is_gain() {
+            true => &self.destination,
+            false => &self.source,
+        }
+    }
+
+    /// The side other than the connection's, if the connection is one of the sides.
+    pub fn other_side(&self, connection: ConnectionId) -> Option<&TransferParty> {
+        let is = |party: &TransferParty| party.connection.is_some_and(|(id, _)| id == connection);
+        match (is(&self.source), is(&self.destination)) {
+            (true, _) => Some(&self.destination),
+            (_, true) => Some(&self.source),
+            _ => None,
+        }
+    }
+
+    /// The name of the hold that keeps what a connection is to lose.
+    pub fn hold_id(&self) -> HoldId {
+        HoldId(self.id.0)
     }
 }
 

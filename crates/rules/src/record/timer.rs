@@ -7,6 +7,8 @@ use super::spelled;
 spelled! {
     /// What is to be done when a timer is due.
     TimerKind {
+        /// A window of a staged settlement ends.
+        SettlementWindow = "settlement_window",
         /// Clients' gains over the chain should have arrived.
         OnChainGainsLate = "on_chain_gains_late",
         /// Clients' losses over the chain should have left.

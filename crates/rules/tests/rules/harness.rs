@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use ledger::{
-    Account, Balance, Bucket, Entry, Hold, HoldId, Holding, Owner, Timestamp, invariants,
+    Account, Balance, Bucket, Entry, Hold, HoldId, HoldPurpose, Holding, Owner, Timestamp,
+    invariants,
 };
 use rules::record::{
     AccessToken, Allocation, AllocationKind, AllocationState, Claim, Connection, ConnectionState,
-    CurrencyKey, Deposit, MessageCall, OpenTotal, Settlement, SettlementState, SignedRequest,
-    SigningKey, Withdrawal, WithdrawalState,
+    CurrencyKey, Deposit, Dispute, DisputeClosure, MessageCall, OpenTotal, Settlement,
+    SettlementState, SignedRequest, SigningKey, Transfer, TransferStatus, Withdrawal,
+    WithdrawalState,
 };
 use rules::{Class, Command, Decidable, Keys, Record, Refusal, Submission, View};
 
@@ -53,6 +55,9 @@ macro_rules! with_all_shelves {
             allocations
             settlements
             transfers
+            participations
+            disputes
+            dispute_closures
             deposits
             withdrawals
             claims
@@ -263,10 +268,16 @@ fn check_steps(before: &View, part: &View) {
         (was.is_reserved() || was == is) && identity(was) == identity(is)
     });
     each::<Hold>(before, part, |was, is| {
+        // What is held for a settlement is held for a dispute once it is left out, and back.
+        let of_settlement = [HoldPurpose::SettlementTransfer, HoldPurpose::Dispute];
+        let same_purpose = was.purpose == is.purpose
+            || (of_settlement.contains(&was.purpose) && of_settlement.contains(&is.purpose));
         was.open
+            && same_purpose
             && *was
                 == Hold {
                     open: true,
+                    purpose: was.purpose,
                     ..is.clone()
                 }
     });
@@ -275,7 +286,53 @@ fn check_steps(before: &View, part: &View) {
     });
     each::<Settlement>(before, part, |was, is| {
         let kept = was.content_digest == is.content_digest && was.notes == is.notes;
-        kept && matches!(was.state, SettlementState::Failed { .. })
+        let windows = |settlement: &Settlement| {
+            let staging = settlement.staging.clone();
+            staging.map(|s| {
+                (
+                    s.cutoff_at,
+                    s.dispute_window_ends_at,
+                    s.top_up_window_ends_at,
+                )
+            })
+        };
+        let fixed = |s: &Settlement| s.staging.as_ref().is_some_and(|s| s.amounts_fixed);
+        let goes_on = match (&was.state, &was.staging) {
+            (SettlementState::Failed { .. }, _) => is.state != SettlementState::Pending,
+            (SettlementState::Pending, staging) => staging.is_some(),
+            _ => false,
+        };
+        kept && goes_on && windows(was) == windows(is) && (fixed(is) || !fixed(was))
+    });
+    each::<Transfer>(before, part, |was, is| {
+        use TransferStatus::{
+            Completed, Disputed, Failed, Pending, PendingSettlementAssignment as Waiting, Rejected,
+        };
+        let lawful = [
+            (Pending, Disputed),
+            (Disputed, Pending),
+            (Pending, Completed),
+            (Pending, Failed),
+            (Failed, Completed),
+            (Failed, Rejected),
+            (Failed, Waiting),
+            (Waiting, Pending),
+        ];
+        let parties = |t: &Transfer| (t.source.clone(), t.destination.clone(), t.currency.clone());
+        let same_amount = was.amount == is.amount
+            || (was.status == Waiting && was.amount.magnitude() > is.amount.magnitude());
+        let step = (was.status, is.status);
+        (step.0 == step.1 || lawful.contains(&step)) && parties(was) == parties(is) && same_amount
+    });
+    each::<Dispute>(before, part, |was, is| {
+        let subject = |d: &Dispute| (d.settlement_id, d.connection_id, d.signed_request);
+        let reopened = was.closed_at.is_some() && is.closed_at != was.closed_at;
+        subject(was) == subject(is) && !reopened
+    });
+    each::<DisputeClosure>(before, part, |was, is| {
+        was.status == rules::record::ClosureStatus::PendingReview
+            && was.adjustments == is.adjustments
+            && was.user_id == is.user_id
     });
     each::<Connection>(before, part, |was, is| {
         let decided = !matches!(was.state, ConnectionState::Created { .. });
@@ -300,6 +357,8 @@ fn check_state(state: &View) {
     invariants::value_is_conserved(balances()).expect("conservation");
     invariants::nothing_is_negative(balances()).expect("no negative bucket");
     invariants::holds_explain_what_is_held(balances(), state.holds.iter()).expect("holds");
+
+    check_settlements(state);
 
     let mut open_totals: BTreeMap<CurrencyKey, i128> = BTreeMap::new();
     for record in state.allocations.iter() {
@@ -374,11 +433,27 @@ fn check_postings(entry: &Entry) {
                 "go.available -> net.available",
                 "net.available -> net.available",
             ],
+            "settlement_staged" => &["net.available -> net.held"],
+            "settlement_executed" => &[
+                "net.held -> go.available",
+                "go.available -> net.available",
+                "net.held -> net.available",
+            ],
+            "settlement_rejected" => &["net.held -> net.available"],
+            "dispute_closed" => &["net.held -> net.available", "net.available -> net.held"],
             _ => &[],
         };
         assert!(lawful.contains(&moved.as_str()), "{}: {moved}", entry.cause);
         let (from, to) = (&posting.from.account, &posting.to.account);
-        let stays = ["_requested", "_cancelled", "_reserved", "_released"];
+        let stays = [
+            "_requested",
+            "_cancelled",
+            "_reserved",
+            "_released",
+            "_staged",
+            "_rejected",
+            "dispute_closed",
+        ];
         if stays.iter().any(|end| entry.cause.ends_with(end)) {
             assert_eq!(from, to, "{} moves money to another account", entry.cause);
         }
@@ -440,9 +515,132 @@ pub(crate) fn check_journal(state: &View) {
         + reserved
         + ended
         + state.settlements.iter().filter(completed).count();
-    assert_eq!(
-        state.entries.len(),
-        expected,
-        "entries and events do not match"
-    );
+    // These have an entry only if they move something.
+    let optional = ["settlement_staged", "settlement_rejected", "dispute_closed"];
+    let always = |entry: &&Entry| !optional.contains(&entry.cause.as_ref());
+    let entries = state.entries.iter().filter(always).count();
+    assert_eq!(entries, expected, "entries and events do not match");
+}
+
+/// What is staged, executed, returned and carried over adds up for every settlement, and what is
+/// held for a transfer is held as long as the transfer may still move.
+fn check_settlements(state: &View) {
+    let mut of_settlement: BTreeMap<_, Vec<&Transfer>> = BTreeMap::new();
+    for transfer in state.transfers.iter() {
+        of_settlement
+            .entry(transfer.settlement_id)
+            .or_default()
+            .push(transfer);
+        let hold = stored::<Hold>(state, &transfer.hold_id());
+        let Some(settlement) = transfer.settlement_id else {
+            assert_eq!(
+                transfer.status,
+                TransferStatus::PendingSettlementAssignment,
+                "nothing else waits: {transfer:?}"
+            );
+            let held = hold.is_none_or(|hold| hold.open && hold.purpose == HoldPurpose::Dispute);
+            assert!(
+                held,
+                "what waits is held for a dispute: {transfer:?} {hold:?}"
+            );
+            continue;
+        };
+        let settlement = stored::<Settlement>(state, &settlement).expect("its settlement");
+        if settlement.staging.is_none() {
+            assert_eq!(hold, None, "nothing is held for what is booked at once");
+            continue;
+        }
+        let Some(hold) = hold else {
+            assert!(
+                transfer.loser().connection.is_none(),
+                "nothing is held for a staged loss: {transfer:?}"
+            );
+            continue;
+        };
+        assert_eq!(hold.amount, transfer.amount.magnitude(), "{transfer:?}");
+        let account = transfer.loser().account(&transfer.currency);
+        assert_eq!(hold.account, account, "{transfer:?}");
+        let waits = [TransferStatus::Pending, TransferStatus::Failed];
+        if transfer.status != TransferStatus::Disputed {
+            assert_eq!(hold.open, waits.contains(&transfer.status), "{transfer:?}");
+        }
+    }
+    for settlement in state.settlements.iter() {
+        let none = Vec::new();
+        let transfers = of_settlement.get(&Some(settlement.id)).unwrap_or(&none);
+        let count = i64::try_from(transfers.len()).expect("a count");
+        assert_eq!(count, settlement.transfer_count, "{settlement:?}");
+        if settlement.staging.is_some() {
+            check_sums(state, settlement, transfers);
+        }
+    }
+}
+
+fn check_sums(state: &View, settlement: &Settlement, transfers: &[&Transfer]) {
+    let held_by = |cause: &str, from: Bucket, to: Bucket| -> BTreeMap<Account, i128> {
+        let mut sums = BTreeMap::new();
+        let entries = state.entries.iter();
+        let own = entries.filter(|e| e.subject == settlement.id.0 && e.cause == cause);
+        for posting in own.flat_map(|entry| &entry.postings) {
+            if posting.from.bucket == from && posting.to.bucket == to {
+                let account = posting.from.account.clone();
+                *sums.entry(account).or_insert(0) += posting.amount.units();
+            }
+        }
+        sums
+    };
+    let losses = |wanted: &dyn Fn(&Transfer) -> bool| -> BTreeMap<Account, i128> {
+        let mut sums = BTreeMap::new();
+        for transfer in transfers.iter().filter(|t| wanted(t)) {
+            if transfer.loser().connection.is_some() {
+                let account = transfer.loser().account(&transfer.currency);
+                *sums.entry(account).or_insert(0) += transfer.amount.magnitude().units();
+            }
+        }
+        sums
+    };
+    let staged = held_by("settlement_staged", Bucket::Available, Bucket::Held);
+    let executed = held_by("settlement_executed", Bucket::Held, Bucket::Available);
+    let returned = held_by("settlement_rejected", Bucket::Held, Bucket::Available);
+    let completed = losses(&|t| t.status == TransferStatus::Completed);
+    assert_eq!(executed, completed, "executed of {settlement:?}");
+    let rejected = losses(&|t| t.status == TransferStatus::Rejected);
+    assert_eq!(returned, rejected, "returned of {settlement:?}");
+    // What was held when it was staged is everything that was posted, and what rode along and was
+    // not held before.
+    let posted = losses(&|t| t.dispute_closure_id.is_none());
+    for (account, posted) in posted {
+        let staged = staged.get(&account).copied().unwrap_or_default();
+        assert!(
+            staged >= posted,
+            "{staged} staged of {posted}: {settlement:?}"
+        );
+        if state.dispute_closures.iter().next().is_none() {
+            assert_eq!(staged, posted, "staged of {settlement:?}");
+        }
+    }
+    let statuses: &[TransferStatus] = match &settlement.state {
+        SettlementState::Pending => &[TransferStatus::Pending],
+        SettlementState::Completed { .. } => &[TransferStatus::Completed],
+        SettlementState::Failed { reason } => {
+            assert!(
+                !reason.message.contains("connection "),
+                "a connection made a staged settlement fail: {reason}"
+            );
+            &[TransferStatus::Failed]
+        }
+        SettlementState::Rejected { .. } => &[TransferStatus::Rejected],
+    };
+    for transfer in transfers {
+        let lawful =
+            statuses.contains(&transfer.status) || transfer.status == TransferStatus::Disputed;
+        assert!(lawful, "{transfer:?} of {settlement:?}");
+    }
+    let disputes = state
+        .disputes
+        .iter()
+        .filter(|d| d.settlement_id == settlement.id);
+    let standing = disputes.filter(|dispute| dispute.stands()).count();
+    let counted = settlement.staging.as_ref().map(|s| s.standing_disputes);
+    assert_eq!(counted, i64::try_from(standing).ok(), "{settlement:?}");
 }

@@ -72,7 +72,7 @@ pub(super) struct ConfigurationContent {
 }
 
 /// Routes that differ from the recommended ones: paths below the base URL, in which `{id}` stands
-/// for the allocation or deallocation.
+/// for the allocation, deallocation or settlement.
 #[derive(Default, ToSchema)]
 #[schema(rename_all = "camelCase", as = PartnerRoutesContent)]
 struct RoutesContent {
@@ -85,6 +85,7 @@ struct RoutesContent {
     release_deallocation: Option<String>,
     allocation_status: Option<String>,
     deallocation_status: Option<String>,
+    finalize_settlement: Option<String>,
 }
 
 /// A currency as a partner knows it; amounts in base units.
@@ -213,6 +214,7 @@ impl RoutesContent {
             release_deallocation: input::optional_text(body, "releaseDeallocation"),
             allocation_status: input::optional_text(body, "allocationStatus"),
             deallocation_status: input::optional_text(body, "deallocationStatus"),
+            finalize_settlement: input::optional_text(body, "finalizeSettlement"),
         }
     }
 
@@ -240,6 +242,9 @@ impl RoutesContent {
             deallocation_status: self
                 .deallocation_status
                 .unwrap_or(recommended.deallocation_status),
+            finalize_settlement: self
+                .finalize_settlement
+                .unwrap_or(recommended.finalize_settlement),
         }
     }
 }

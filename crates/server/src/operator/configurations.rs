@@ -91,6 +91,8 @@ pub(super) struct Routes {
     allocation_status: String,
     /// How a deallocation is.
     deallocation_status: String,
+    /// The final amounts of a settlement are fixed.
+    finalize_settlement: String,
 }
 
 /// A currency as a partner knows it; amounts in base units.
@@ -154,6 +156,7 @@ impl From<PartnerRoutes> for Routes {
             release_deallocation: routes.release_deallocation,
             allocation_status: routes.allocation_status,
             deallocation_status: routes.deallocation_status,
+            finalize_settlement: routes.finalize_settlement,
         }
     }
 }

@@ -2,7 +2,7 @@
 //! queries and bodies, and texts within their bounds. Which members a request has is said beside
 //! each noun.
 
-use ledger::{Amount, Currency, GoAccountId};
+use ledger::{Amount, Currency, GoAccountId, SignedAmount};
 use rules::{EnterpriseId, PartnerId, SigningKeyId, TokenId, UserId};
 use uuid::Uuid;
 use wire::{
@@ -45,6 +45,7 @@ written! {
     SigningKeyId: "must be 32 hexadecimal digits", |text| hex(text).map(SigningKeyId);
     EnterpriseId: "must be 1 to 64 characters out of letters, digits, _ and -", |text| text.parse().ok();
     Currency: "must be 1 to 64 characters out of letters, digits and . : _ -", |text| text.parse().ok();
+    SignedAmount: "must be an integer in base units other than zero: 1 to 38 digits, no leading zero, a minus sign before what is below zero", |text| text.parse().ok();
     Amount: "must be an integer in base units above zero: 1 to 38 digits, no leading zero", |text| text.parse().ok();
 }
 

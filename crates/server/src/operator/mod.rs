@@ -11,6 +11,7 @@ mod configuration_content;
 mod configurations;
 mod currencies;
 mod deposits;
+mod disputes;
 mod enterprises;
 mod go_accounts;
 mod holds;
@@ -18,6 +19,7 @@ mod input;
 mod keys;
 mod members;
 mod partners;
+mod settlements;
 mod spellings;
 mod tokens;
 mod users;
@@ -61,6 +63,13 @@ pub(crate) fn routes() -> OpenApiRouter<Serving> {
         .routes(routes!(holds::list))
         .routes(routes!(holds::ask))
         .routes(routes!(holds::release))
+        .routes(routes!(disputes::list))
+        .routes(routes!(disputes::propose))
+        .routes(routes!(disputes::closures))
+        .routes(routes!(disputes::approve))
+        .routes(routes!(disputes::reject))
+        .routes(routes!(settlements::waiting_transfers))
+        .routes(routes!(settlements::reject))
         .routes(routes!(acts::list))
         .routes(routes!(clock::read))
         .routes(routes!(clock::advance))

@@ -5,6 +5,7 @@ mod balances;
 mod clients;
 mod connections;
 mod currencies;
+mod disputes;
 mod partners;
 mod payload;
 mod settlements;
@@ -47,6 +48,16 @@ pub(crate) fn enterprise() -> OpenApiRouter<Serving> {
         .routes(routes!(settlements::sign, settlements::sign_by_get))
         .routes(routes!(settlements::list_of_partner, settlements::settle))
         .routes(routes!(settlements::read_of_partner))
+        .routes(routes!(disputes::open))
+        .routes(routes!(disputes::update))
+        .routes(routes!(disputes::close))
+        .routes(routes!(disputes::list_of_client))
+        .routes(routes!(disputes::list_of_partner))
+}
+
+/// The routes of version 2 below one enterprise.
+pub(crate) fn enterprise_v2() -> OpenApiRouter<Serving> {
+    OpenApiRouter::new().routes(routes!(settlements::stage))
 }
 
 /// A page as the store counts it.

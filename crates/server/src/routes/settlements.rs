@@ -1,4 +1,4 @@
-//! C16 to C18, P9, P10, P13, P14: settlements that are booked at once.
+//! C16 to C18, P9 to P11, P13, P14: settlements, booked at once or staged.
 
 use axum::{
     extract::State,
@@ -6,19 +6,19 @@ use axum::{
 };
 use http::StatusCode;
 use ledger::Timestamp;
-use network::{Network, SettlementAmount, SettlementRequest};
+use network::{Network, SettlementAmount, SettlementRequest, StagingRequest};
 use rules::record::{self, SettlementForm, SettlementState};
-use store::{SettlementFilter, TransferFilter};
-use uuid::Uuid;
+use store::{SettlementFilter, Side, TransferFilter};
 use wire::api::{
     SortDirection,
     settlements::{
         ClientSettlement, ClientSettlementFilter, ClientSettlementResponse,
-        ClientSettlementsFilter, ClientSettlementsResponse, NewSettlement, PartnerSettlementFilter,
-        PartnerSettlementResponse, PartnerSettlementsFilter, PartnerSettlementsResponse,
-        Settlement, SettlementAmounts, SettlementCompleted, SettlementFailure, SettlementStatus,
-        SettlementToSign, SettlementTransfersFilter, SettlementTransfersResponse,
-        SettlementUnfinished, TransferDirection, UnfinishedSettlement,
+        ClientSettlementsFilter, ClientSettlementsResponse, NewSettlement, NewStagedSettlement,
+        PartnerSettlementFilter, PartnerSettlementResponse, PartnerSettlementsFilter,
+        PartnerSettlementsResponse, Settlement, SettlementAmounts, SettlementCompleted,
+        SettlementFailure, SettlementStatus, SettlementToSign, SettlementTransfersFilter,
+        SettlementTransfersResponse, SettlementUnfinished, StagedSettlement,
+        StagedSettlementResponse, TransferDirection, UnfinishedSettlement,
     },
     signed::{Signed, SigningPayload},
 };
@@ -31,8 +31,8 @@ use crate::{
     answer::{Answer, Answered, ok},
     error::ApiError,
     gate::{Call, Demand, Reads, ReadsSettlement, WritesSettlement},
-    openapi::{Conflict, EnterprisePath, Fault, Gate, NotFound},
-    projection,
+    openapi::{Conflict, EnterprisePath, Fault, Gate, NotFound, Unprocessable},
+    projection::{self, DisputeEyes},
 };
 
 /// Payload to sign for a settlement
@@ -158,12 +158,56 @@ fn states(statuses: Option<Vec<SettlementStatus>>) -> Option<Vec<&'static str>> 
     statuses.map(|statuses| statuses.into_iter().map(SettlementStatus::as_str).collect())
 }
 
-/// No settlement can be disputed yet, so that asking for disputed ones only finds none.
-fn only_disputed(ids: Option<Vec<Uuid>>, only: Option<bool>) -> Option<Vec<Uuid>> {
-    match only {
-        Some(true) => Some(vec![Uuid::nil()]),
-        _ => ids,
-    }
+/// Stage a settlement
+///
+/// For partners whose clients may dispute settlements. What connections are to lose is held at once,
+/// transfer by transfer; where it is not there nothing is staged (422, which names every connection
+/// with what it needs and has). Clients may then dispute it until the partner's dispute window ends.
+/// What is not disputed by then is booked as soon as the partner's Go Account suffices, at the latest
+/// when the top-up window ends; if it does not suffice then, the settlement is `failed` and is booked
+/// once it does. What closed disputes of earlier settlements have ended in rides along and must not
+/// be among the amounts; `settlementAmounts` may be empty while there is some. The same request again
+/// answers the settlement as it is.
+#[utoipa::path(post, path = "/partners/settlements", tag = "Settlements",
+    operation_id = "v2PartnerSettlementsPostRoute",
+    params(EnterprisePath),
+    request_body = Signed<NewStagedSettlement>,
+    responses((status = 200, description = "The settlement is staged, or was before.", body = StagedSettlementResponse),
+        Gate, Conflict, Unprocessable, Fault))]
+pub(super) async fn stage(
+    State(network): State<Network>,
+    call: Call<WritesSettlement>,
+) -> Answered<StagedSettlementResponse> {
+    let path = [("enterpriseId", call.caller.enterprise.id.as_str())];
+    let (new, text) = read_signed::<NewStagedSettlement>(&call.json()?, &path)?;
+    let NewStagedSettlement {
+        settlement,
+        cutoff_at,
+    } = new;
+    let (form, amounts) = amounts(settlement.settlement_amounts);
+    let posted = SettlementRequest {
+        external_id: settlement.external_id,
+        notes: settlement.notes,
+        form,
+        amounts,
+        text,
+    };
+    let request = StagingRequest {
+        posted,
+        cutoff_at: Timestamp(cutoff_at.0),
+    };
+    let staged = network.stage(&call.caller, request).await?;
+    let eyes = DisputeEyes::Partner(&staged.terms);
+    let settling = staged.settling.iter();
+    ok(StagedSettlementResponse {
+        settlement: StagedSettlement {
+            cutoff_at,
+            settling_disputes: settling
+                .filter_map(|view| projection::settling_dispute(view, eyes))
+                .collect(),
+            settlement: projection::staged_settlement(&staged.settlement),
+        },
+    })
 }
 
 /// List settlements (client)
@@ -181,7 +225,8 @@ pub(super) async fn list_of_client(
 ) -> Answered<ClientSettlementsResponse> {
     let sent = ClientSettlementsFilter::read(call.filters()?).map_err(ApiError::invalid)?;
     let filter = SettlementFilter {
-        ids: only_disputed(sent.settlement_ids, sent.only_show_disputed),
+        ids: sent.settlement_ids,
+        disputed_only: sent.only_show_disputed == Some(true),
         partner_ids: sent.partner_ids,
         states: states(sent.statuses),
         party_connection_ids: sent.party_connection_ids,
@@ -198,7 +243,7 @@ pub(super) async fn list_of_client(
             (true, false) => TransferDirection::Send,
             (false, _) => TransferDirection::Receive,
         },
-        settlement: projection::client_settlement(&view.settlement),
+        settlement: projection::client_settlement(view),
     });
     ok(ClientSettlementsResponse {
         settlements: shown.collect(),
@@ -222,18 +267,26 @@ pub(super) async fn read_of_client(
     let id = call.id("settlementId")?;
     let sent = ClientSettlementFilter::read(call.filters()?).map_err(ApiError::invalid)?;
     let page = page(sent.page);
-    let (settlement, transfers) = network
+    let (view, transfers) = network
         .client_settlement(&call.caller, id, sent.currencies, page)
         .await?;
+    let [settling, raised] = network
+        .settlement_disputes(&call.caller, Side::Client, &view.settlement)
+        .await?;
+    let eyes = DisputeEyes::Client;
     let name = &call.caller.enterprise.name;
     let shown = transfers
         .iter()
         .map(|view| projection::masked_transfer(view, name));
     ok(ClientSettlementResponse {
-        settlement: projection::client_settlement(&settlement),
+        settlement: projection::client_settlement(&view),
         settlement_transfers: shown.collect(),
-        settling_disputes: Vec::new(),
-        settlement_disputes: Vec::new(),
+        settling_disputes: (settling.iter())
+            .filter_map(|view| projection::settling_dispute(view, eyes))
+            .collect(),
+        settlement_disputes: (raised.iter())
+            .map(|view| projection::dispute(view, eyes))
+            .collect(),
     })
 }
 
@@ -261,7 +314,7 @@ pub(super) async fn transfers(
         // Whatever is no user's identifier has initiated nothing.
         initiated_by: sent.initiated_by.map(|users| {
             let users = users.iter().filter_map(|user| user.parse().ok());
-            users.chain([Uuid::nil()]).collect()
+            users.chain([uuid::Uuid::nil()]).collect()
         }),
         partner_ids: sent.partner_ids,
         settlement_states: states(sent.settlement_statuses),
@@ -298,7 +351,8 @@ pub(super) async fn list_of_partner(
 ) -> Answered<PartnerSettlementsResponse> {
     let sent = PartnerSettlementsFilter::read(call.filters()?).map_err(ApiError::invalid)?;
     let filter = SettlementFilter {
-        ids: only_disputed(sent.settlement_ids, sent.only_show_disputed),
+        ids: sent.settlement_ids,
+        disputed_only: sent.only_show_disputed == Some(true),
         partner_ids: sent.partner_ids,
         external_ids: sent.external_ids,
         party_connection_ids: sent.party_connection_ids,
@@ -348,6 +402,10 @@ pub(super) async fn read_of_partner(
     let detail = network
         .partner_settlement(&call.caller, id, filter, page)
         .await?;
+    let [settling, raised] = network
+        .settlement_disputes(&call.caller, Side::Partner, &detail.settlement)
+        .await?;
+    let eyes = DisputeEyes::Partner(&detail.terms);
     let shown = detail
         .transfers
         .iter()
@@ -355,7 +413,11 @@ pub(super) async fn read_of_partner(
     ok(PartnerSettlementResponse {
         settlement: projection::settlement(&detail.settlement),
         settlement_transfers: shown.collect::<Result<_, _>>()?,
-        settling_disputes: Vec::new(),
-        settlement_disputes: Vec::new(),
+        settling_disputes: (settling.iter())
+            .filter_map(|view| projection::settling_dispute(view, eyes))
+            .collect(),
+        settlement_disputes: (raised.iter())
+            .map(|view| projection::dispute(view, eyes))
+            .collect(),
     })
 }

@@ -51,6 +51,7 @@ pub(crate) struct Options {
     pub(crate) auto_answer: bool,
     pub(crate) broker: bool,
     pub(crate) dispute_window_minutes: Option<u16>,
+    pub(crate) top_up_window_minutes: Option<u16>,
     pub(crate) amount_format: AmountFormat,
     pub(crate) call_timeout_ms: i64,
     pub(crate) request_time_limit: Duration,
@@ -80,6 +81,7 @@ impl Default for Options {
             auto_answer: false,
             broker: false,
             dispute_window_minutes: None,
+            top_up_window_minutes: None,
             amount_format: AmountFormat::BaseUnits,
             call_timeout_ms: 5_000,
             request_time_limit: Duration::from_secs(30),
@@ -314,6 +316,7 @@ impl World {
             .register_partner(&NewPartner {
                 broker: options.broker,
                 client_dispute_window_minutes: options.dispute_window_minutes,
+                top_up_window_minutes: options.top_up_window_minutes,
                 ..new_partner()
             })
             .await

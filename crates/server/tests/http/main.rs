@@ -25,3 +25,4 @@ mod request_log;
 mod settlement_views;
 mod settlements;
 mod settling;
+mod staged;

@@ -3,6 +3,7 @@
 //! Here lives one table description and one pair of conversions per record, used alike on both
 //! databases. What the records mean is said in the rules.
 
+mod dispute;
 mod movement;
 mod onchain;
 mod parties;
@@ -90,6 +91,7 @@ impl Columns {
         optional_bytes, optional_bytes -> Option<Vec<u8>>;
         uuid, uuid -> Uuid;
         optional_uuid, optional_uuid -> Option<Uuid>;
+        optional_boolean, optional_bool -> Option<bool>;
         units, amount -> i128;
     }
 
@@ -202,7 +204,7 @@ macro_rules! for_each_stored {
         $call! {
             enterprises, users, memberships, access_tokens, token_uses, go_accounts, signing_keys, currencies,
             configurations, clients, partners, connections, allocations, settlements, transfers,
-            participations, deposits, withdrawals, claims, signed_requests, messages, on_chain, timers, open_totals,
+            participations, disputes, dispute_closures, deposits, withdrawals, claims, signed_requests, messages, on_chain, timers, open_totals,
             operator_acts, balances, holds
         }
     };

@@ -1,14 +1,16 @@
 //! Rows of money on its way and of what is promised, claimed and said about it.
 
-use ledger::{EntryId, GoAccountId, Hold, HoldId, HoldPurpose, NetworkAccountId, Owner};
+use ledger::{
+    EntryId, EntryNumber, GoAccountId, Hold, HoldId, HoldPurpose, NetworkAccountId, Owner,
+};
 use rules::{
-    AllocationId, ClientId, ConnectionId, DepositId, PartnerId, SettlementId, TransferId, UserId,
-    WithdrawalId,
+    AllocationId, ClientId, ConnectionId, DepositId, DisputeClosureId, PartnerId, SettlementId,
+    TransferId, UserId, WithdrawalId,
     record::{
         Allocation, AllocationKind, AllocationState, Answering, Claim, ClaimKey, ClaimKind,
         CurrencyKey, Deposit, Message, MessageCall, OpenTotal, Participation, Settlement,
-        SettlementForm, SettlementState, SignedRequest, Transfer, TransferParty, TransferStatus,
-        Withdrawal, WithdrawalState,
+        SettlementForm, SettlementState, SignedRequest, Staging, Transfer, TransferParty,
+        TransferStatus, Withdrawal, WithdrawalState,
     },
 };
 use uuid::Uuid;
@@ -119,7 +121,8 @@ impl Stored for Settlement {
         id Uuid, partner_id Uuid, partner_enterprise_id Text, external_id Text, form Text,
         content_digest Bytes, notes Text, initiated_by Uuid, signed_request Uuid,
         transfer_count Int, state Text, reason_name Text, reason_message Text, finalized_at Int,
-        entry Uuid, created_at Int, updated_at Int);
+        entry Uuid, created_at Int, updated_at Int, cutoff_at Int, dispute_window_ends_at Int,
+        top_up_window_ends_at Int, amounts_fixed Bool, standing_disputes Int, found_short_at Int);
 
     fn key_values(key: &SettlementId) -> Vec<Value> {
         vec![key.0.into()]
@@ -139,6 +142,8 @@ impl Stored for Settlement {
             } => ("rejected", Some(reason), Some(*finalized_at), None),
         };
         let [reason_name, reason_message] = reason_values(reason);
+        let staging = self.staging.as_ref();
+        let found_short_at = staging.and_then(|staging| staging.found_short_at);
         vec![
             self.id.0.into(),
             self.partner_id.0.into(),
@@ -157,6 +162,12 @@ impl Stored for Settlement {
             entry.into(),
             time(self.created_at),
             time(self.updated_at),
+            optional_time(staging.map(|staging| staging.cutoff_at)),
+            optional_time(staging.map(|staging| staging.dispute_window_ends_at)),
+            optional_time(staging.map(|staging| staging.top_up_window_ends_at)),
+            staging.map(|staging| staging.amounts_fixed).into(),
+            staging.map(|staging| staging.standing_disputes).into(),
+            found_short_at.map(|entry| entry.0).into(),
         ]
     }
 
@@ -175,8 +186,32 @@ impl Stored for Settlement {
             state: settlement_state(columns)?,
             created_at: columns.time()?,
             updated_at: columns.time()?,
+            staging: staging(columns)?,
         })
     }
+}
+
+fn staging(columns: &mut Columns) -> Result<Option<Staging>, StoreError> {
+    let cutoff_at = columns.optional_time()?;
+    let windows = columns.optional_time()?.zip(columns.optional_time()?);
+    let progress = columns.optional_boolean()?.zip(columns.optional_int()?);
+    let found_short_at = columns.optional_int()?.map(EntryNumber);
+    let Some(cutoff_at) = cutoff_at else {
+        return Ok(None);
+    };
+    let Some(((dispute_window_ends_at, top_up_window_ends_at), progress)) = windows.zip(progress)
+    else {
+        return Err(columns.corrupt("a staged settlement without windows"));
+    };
+    let (amounts_fixed, standing_disputes) = progress;
+    Ok(Some(Staging {
+        cutoff_at,
+        dispute_window_ends_at,
+        top_up_window_ends_at,
+        amounts_fixed,
+        standing_disputes,
+        found_short_at,
+    }))
 }
 
 fn settlement_state(columns: &mut Columns) -> Result<SettlementState, StoreError> {
@@ -223,8 +258,8 @@ fn party(columns: &mut Columns) -> Result<TransferParty, StoreError> {
 
 impl Stored for Transfer {
     const TABLE: &'static Table = table!("settlement_transfers", ["id"],
-        id Uuid, settlement_id Uuid, position Int, currency Text, partner_currency Text,
-        amount Amount, source_client_id Uuid, source_go_account_id Uuid, source_connection_id Uuid,
+        id Uuid, partner_id Uuid, settlement_id Uuid, dispute_closure_id Uuid, position Int,
+        currency Text, partner_currency Text, amount Amount, source_client_id Uuid, source_go_account_id Uuid, source_connection_id Uuid,
         source_network_account_id Uuid, destination_client_id Uuid,
         destination_go_account_id Uuid, destination_connection_id Uuid,
         destination_network_account_id Uuid, status Text, entry Uuid, created_at Int,
@@ -237,7 +272,9 @@ impl Stored for Transfer {
     fn to_row(&self, _: &CommitFacts<'_>) -> Vec<Value> {
         let mut row = vec![
             self.id.0.into(),
-            self.settlement_id.0.into(),
+            self.partner_id.0.into(),
+            self.settlement_id.map(|id| id.0).into(),
+            self.dispute_closure_id.map(|id| id.0).into(),
             self.position.into(),
             self.currency.as_str().into(),
             self.partner_currency.as_str().into(),
@@ -257,7 +294,9 @@ impl Stored for Transfer {
     fn from_row(columns: &mut Columns) -> Result<Self, StoreError> {
         Ok(Transfer {
             id: TransferId(columns.uuid()?),
-            settlement_id: SettlementId(columns.uuid()?),
+            partner_id: PartnerId(columns.uuid()?),
+            settlement_id: columns.optional_uuid()?.map(SettlementId),
+            dispute_closure_id: columns.optional_uuid()?.map(DisputeClosureId),
             position: columns.int()?,
             currency: columns.parsed()?,
             partner_currency: columns.text()?,
@@ -275,7 +314,7 @@ impl Stored for Transfer {
 impl Stored for Participation {
     const TABLE: &'static Table = table!("participations", ["settlement_id", "connection_id"],
         settlement_id Uuid, connection_id Uuid, client_id Uuid, party Bool, counterparty Bool,
-        sends Bool, receives Bool);
+        sends Bool, receives Bool, disputed Bool);
 
     fn key_values((settlement, connection): &(SettlementId, ConnectionId)) -> Vec<Value> {
         vec![settlement.0.into(), connection.0.into()]
@@ -290,6 +329,7 @@ impl Stored for Participation {
             self.counterparty.into(),
             self.sends.into(),
             self.receives.into(),
+            self.disputed.into(),
         ]
     }
 
@@ -302,6 +342,7 @@ impl Stored for Participation {
             counterparty: columns.boolean()?,
             sends: columns.boolean()?,
             receives: columns.boolean()?,
+            disputed: columns.boolean()?,
         })
     }
 }
@@ -532,6 +573,8 @@ fn purpose_text(purpose: HoldPurpose) -> &'static str {
         HoldPurpose::Allocation => "allocation",
         HoldPurpose::Deallocation => "deallocation",
         HoldPurpose::Withdrawal => "withdrawal",
+        HoldPurpose::SettlementTransfer => "settlement_transfer",
+        HoldPurpose::Dispute => "dispute",
     }
 }
 
@@ -540,6 +583,8 @@ fn purpose(text: &str) -> Option<HoldPurpose> {
         "allocation" => Some(HoldPurpose::Allocation),
         "deallocation" => Some(HoldPurpose::Deallocation),
         "withdrawal" => Some(HoldPurpose::Withdrawal),
+        "settlement_transfer" => Some(HoldPurpose::SettlementTransfer),
+        "dispute" => Some(HoldPurpose::Dispute),
         _ => None,
     }
 }

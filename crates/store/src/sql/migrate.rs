@@ -73,6 +73,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "chained_acts",
         template: include_str!("migrations/0007_chained_acts.sql"),
     },
+    Migration {
+        version: 8,
+        name: "staged_settlements",
+        template: include_str!("migrations/0008_staged_settlements.sql"),
+    },
 ];
 
 const RECORD: &str = "

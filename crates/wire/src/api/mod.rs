@@ -8,8 +8,7 @@
 //! `null`, except where the protocol says nullable; times as [`DateTime`]; amounts as text.
 //! Letters and numbers such as C10 or P6 name the operations of the OES wire description.
 //!
-//! Creating and closing disputes, staged (v2) settlements and on-chain settlements will stand
-//! beside their neighbours in [`settlements`].
+//! On-chain settlements will stand beside their neighbours in [`settlements`].
 
 pub mod allocations;
 pub mod balances;

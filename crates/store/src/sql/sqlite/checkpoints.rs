@@ -96,14 +96,19 @@ impl Checkpoints {
 }
 
 impl Checkpoints {
-    /// Copies all of the log, so that the file is whole by itself once the database is closed:
-    /// readers, which may be closed last, cannot.
+    /// Copies all of the log and empties it, so that the file is whole by itself once the database
+    /// is closed: readers, which may be closed last, cannot, and would leave the log behind.
     pub(super) fn finish(&mut self, connection: &Connection) {
         self.wake = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
         copy(connection, &self.turn);
+        // Whoever reads at this moment keeps it; then it is left, and no harm done.
+        let empty = "PRAGMA wal_checkpoint(TRUNCATE)";
+        if let Err(error) = connection.query_row(empty, [], |_| Ok(())) {
+            tracing::debug!(%error, "the log was not emptied");
+        }
     }
 }
 

@@ -72,6 +72,7 @@ fn posted(n: u64) -> Posted {
         signed_request: Uuid::nil(),
         transfer_count: 4,
         state: settlement_state(n),
+        staging: None,
         created_at: at(n as i64 / 4),
         updated_at: at(20 + n as i64 * 5 % 11),
     };
@@ -102,7 +103,9 @@ fn posted(n: u64) -> Posted {
         .zip(&lines)
         .map(|(position, line)| Transfer {
             id: TransferId::of(id, position),
-            settlement_id: id,
+            partner_id: partner.partner(),
+            settlement_id: Some(id),
+            dispute_closure_id: None,
             position: position.into(),
             currency: line.currency.clone(),
             partner_currency: line.partner_currency.clone(),
@@ -123,6 +126,7 @@ fn posted(n: u64) -> Posted {
         counterparty: transfers.iter().any(|t| t.source == link.party()),
         sends: false,
         receives: false,
+        disputed: false,
     };
     let parts = [alpha, beta]
         .map(part)
@@ -396,7 +400,10 @@ async fn transfers_by_every_filter(database: TestDatabase) {
                 settlement_ids: Some(settlements.clone()),
                 ..filter()
             },
-            Box::new(move |(t, _)| settlements.contains(&t.settlement_id.0)),
+            Box::new(move |(t, _)| {
+                t.settlement_id
+                    .is_some_and(|id| settlements.contains(&id.0))
+            }),
         ),
         (
             "currencies",

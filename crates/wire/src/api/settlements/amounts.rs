@@ -18,8 +18,8 @@ use crate::json::{Json, Object};
 const SHOWN_NAME_MAX: usize = 64;
 
 /// What a settlement moves. In canonical order, whatever order was sent: by connections, then
-/// currency; none of these occurs twice, there is at least one amount, and at most
-/// [`SETTLEMENT_AMOUNTS_MAX`].
+/// currency; none of these occurs twice, and there are at most [`SETTLEMENT_AMOUNTS_MAX`] amounts. No
+/// amounts are of the first form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettlementAmounts {
     /// `{connection: {currency: quantity}}`, each between the partner and a connection.
@@ -62,8 +62,8 @@ impl SettlementAmounts {
         }
     }
 
-    /// Takes the amounts out of a body, noting every fault.
-    pub(super) fn take(body: &Reader<'_>, name: &str) -> Option<Self> {
+    /// Takes at least `least` amounts out of a body, noting every fault.
+    pub(super) fn take(body: &Reader<'_>, name: &str, least: usize) -> Option<Self> {
         let connections = body.object(name)?;
         let mut sorting = Sorting {
             body: &connections,
@@ -120,6 +120,7 @@ impl SettlementAmounts {
                 );
                 None
             }
+            (true, true) if least == 0 => Some(Self::Party(party)),
             (true, true) => {
                 connections.fault("", "must hold at least one amount");
                 None

@@ -1,5 +1,5 @@
 //! Settlements: batches of transfers that partners post, their transfers and the disputes that
-//! belong to them (C16 to C18, P9, P10, P13, P14). The parts stand in modules of their own and are
+//! belong to them (C16 to C22, P9 to P11, P13 to P15). The parts stand in modules of their own and are
 //! used through this one.
 
 mod amounts;
@@ -9,10 +9,12 @@ mod transfer;
 
 pub use amounts::{PairAmount, PartyAmount, SettlementAmounts};
 pub use dispute::{
-    AdjustedTransfer, ClosedBy, ClosureStatus, Dispute, DisputeClosure, DisputeRecord,
+    AdjustedTransfer, ClientClosure, ClientClosureResponse, ClientDisputesFilter, ClosedBy,
+    ClosureStatus, Dispute, DisputeClosure, DisputeConcession, DisputeRecord, DisputeResponse,
+    DisputeUpdate, DisputesResponse, NewDispute, PartnerDisputesFilter, PlainDispute,
     SettlingDispute,
 };
-pub use request::{NewSettlement, SettlementToSign};
+pub use request::{NewSettlement, NewStagedSettlement, SettlementToSign};
 pub use transfer::{
     MaskedTransfer, PartnerTransfer, SettlementTransfersResponse, TransferSort, TransferStatus,
 };
@@ -229,6 +231,26 @@ pub enum SettlementFailure {
     Unfinished(Box<SettlementUnfinished>),
     /// There is none, or it could not be read.
     Error(ErrorBody),
+}
+
+/// A staged settlement, with the earlier disputes whose end rides on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StagedSettlement {
+    /// The time of the newest trade in it.
+    pub cutoff_at: DateTime,
+    /// Earlier, closed disputes that are paid in it.
+    pub settling_disputes: Vec<SettlingDispute>,
+    /// The settlement; pending, until its windows have ended.
+    #[serde(flatten)]
+    pub settlement: Settlement,
+}
+
+/// 200 of P11.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StagedSettlementResponse {
+    /// The settlement.
+    pub settlement: StagedSettlement,
 }
 
 /// A settlement in a client's list.

@@ -1,4 +1,4 @@
-//! What partners sign to settle. Staged (v2) and on-chain settlements will stand here too.
+//! What partners sign to settle, at once or staged. On-chain settlements will stand here too.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -27,11 +27,12 @@ pub struct NewSettlement {
     pub nonce: String,
 }
 
-impl Content for NewSettlement {
-    fn take(body: &Reader<'_>) -> Option<Self> {
+impl NewSettlement {
+    /// Takes a settlement with at least `least` amounts out of a body.
+    fn take_with(body: &Reader<'_>, least: usize) -> Option<Self> {
         let external_id = bounds::text(body, "externalId");
         let notes = bounds::optional_notes(body, "notes");
-        let settlement_amounts = SettlementAmounts::take(body, "settlementAmounts");
+        let settlement_amounts = SettlementAmounts::take(body, "settlementAmounts", least);
         let nonce = bounds::text(body, "nonce");
         Some(Self {
             external_id: external_id?,
@@ -40,9 +41,42 @@ impl Content for NewSettlement {
             nonce: nonce?,
         })
     }
+}
+
+impl Content for NewSettlement {
+    fn take(body: &Reader<'_>) -> Option<Self> {
+        Self::take_with(body, 1)
+    }
 
     fn nonce_mut(&mut self) -> &mut String {
         &mut self.nonce
+    }
+}
+
+/// What a partner signs to stage a settlement: content of P11. `settlementAmounts` may be empty while
+/// something of closed disputes waits for a settlement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NewStagedSettlement {
+    /// The settlement.
+    #[serde(flatten)]
+    pub settlement: NewSettlement,
+    /// The time of the newest trade in it.
+    pub cutoff_at: DateTime,
+}
+
+impl Content for NewStagedSettlement {
+    fn take(body: &Reader<'_>) -> Option<Self> {
+        let settlement = NewSettlement::take_with(body, 0);
+        let cutoff_at = body.date_time("cutoffAt").map(DateTime);
+        Some(Self {
+            settlement: settlement?,
+            cutoff_at: cutoff_at?,
+        })
+    }
+
+    fn nonce_mut(&mut self) -> &mut String {
+        &mut self.settlement.nonce
     }
 }
 
@@ -65,8 +99,9 @@ impl SettlementToSign {
     /// All faults at once.
     pub fn read(json: &Json) -> Result<Self, Vec<Fault>> {
         let body = Reader::new(json)?;
-        let settlement = NewSettlement::take(&body);
         let cutoff_at = body.optional_date_time("cutoffAt").map(DateTime);
+        let least = usize::from(cutoff_at.is_none());
+        let settlement = NewSettlement::take_with(&body, least);
         body.finish(|| {
             Some(Self {
                 settlement: settlement?,

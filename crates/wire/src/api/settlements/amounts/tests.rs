@@ -9,7 +9,7 @@ const B: &str = "6f1b4c0e-6f0a-4d2c-9d52-0a4f3a9a1c02";
 fn read(amounts: &str) -> Result<SettlementAmounts, Vec<Fault>> {
     let json = Json::parse(format!(r#"{{"amounts":{amounts}}}"#).as_bytes()).unwrap();
     let body = Reader::new(&json).unwrap();
-    let amounts = SettlementAmounts::take(&body, "amounts");
+    let amounts = SettlementAmounts::take(&body, "amounts", 1);
     body.finish(|| amounts)
 }
 

@@ -1,0 +1,532 @@
+//! A dispute ends: the client concedes (C21), or an operator decides and another one reviews.
+//!
+//! What is held for the disputed transfers returns, and what the closure says instead is held
+//! anew, both in one journal entry, so that nothing comes between. What is not there stays a
+//! transfer that nothing is held for, and waits.
+
+use std::collections::BTreeMap;
+
+use ledger::{
+    Account, Currency, Entry, EntryId, GoAccountId, Hold, HoldPurpose, Posting, SignedAmount,
+    Timestamp,
+};
+
+use super::{Disputed, disputable, dispute_closed, own_dispute};
+use crate::{
+    Class, Command, ConnectionId, DisputeClosureId, DisputeId, Draft, EnterpriseId, Keys,
+    PartnerId, Refusal, Signed, TransferId, UserId, View,
+    allocate::refused_by_the_books,
+    operate::Act,
+    planted::{Fault, is_planted},
+    record::{
+        Adjustment, ClosedBy, ClosureStatus, Dispute, DisputeClosure, Retraction, Review, Transfer,
+        TransferParty, TransferStatus,
+    },
+    settle::split,
+};
+
+impl DisputeClosure {
+    /// Whether a second operator has yet to look at it.
+    pub(super) fn waits(&self) -> bool {
+        self.status == ClosureStatus::PendingReview
+    }
+}
+
+/// What moves instead of disputed transfers, with the parties that it moves between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdjustedLine {
+    /// In what.
+    pub currency: Currency,
+    /// The partner's name for the currency.
+    pub partner_currency: String,
+    /// How much; above zero from source to destination, below zero the other way.
+    pub amount: SignedAmount,
+    /// One side.
+    pub source: TransferParty,
+    /// The other: the disputing connection.
+    pub destination: TransferParty,
+}
+
+/// What a closure does to the books once it counts.
+struct Adjusting<'command> {
+    disputed: &'command Disputed,
+    entry_id: EntryId,
+    signed_request: Option<uuid::Uuid>,
+}
+
+/// The lines that repeat disputed transfers, for a client that concedes. What the other side's
+/// dispute of the same transfer has ended already is left out.
+fn repeated(draft: &Draft<'_>, disputed: &Disputed) -> Vec<Transfer> {
+    let transfers = disputed.transfers.find(draft).into_iter();
+    let is_open = |transfer: &Transfer| {
+        transfer.status == TransferStatus::Disputed
+            && (transfer.loser().connection.is_none()
+                || draft
+                    .find::<Hold>(&transfer.hold_id())
+                    .is_some_and(|hold| hold.open))
+    };
+    transfers.filter(is_open).collect()
+}
+
+fn adjustments(transfers: &[Transfer], connection: ConnectionId) -> Vec<Adjustment> {
+    let mut sums: BTreeMap<(Option<ConnectionId>, Currency), i128> = BTreeMap::new();
+    for transfer in transfers {
+        let Some(other) = transfer.other_side(connection) else {
+            continue;
+        };
+        let is_destination =
+            (transfer.destination.connection).is_some_and(|(id, _)| id == connection);
+        let units = match is_destination {
+            true => transfer.amount.units(),
+            false => -transfer.amount.units(),
+        };
+        let key = (
+            other.connection.map(|(id, _)| id),
+            transfer.currency.clone(),
+        );
+        let sum = sums.entry(key).or_default();
+        *sum = sum.saturating_add(units);
+    }
+    let adjustments = sums
+        .into_iter()
+        .filter_map(|((counterparty, currency), units)| {
+            Some(Adjustment {
+                counterparty,
+                currency,
+                amount: SignedAmount::new(units).ok()?,
+            })
+        });
+    adjustments.collect()
+}
+
+impl Adjusting<'_> {
+    /// Lets go of what is held for the disputed transfers, and makes those that move instead.
+    fn adjust(
+        &self,
+        draft: &mut Draft<'_>,
+        partner_id: PartnerId,
+        closure: DisputeClosureId,
+        lines: &[AdjustedLine],
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let mut free: BTreeMap<Account, i128> = BTreeMap::new();
+        let (mut postings, mut holds, mut transfers) = (Vec::new(), Vec::new(), Vec::new());
+        for transfer in repeated(draft, self.disputed) {
+            let Some(hold) = draft.find::<Hold>(&transfer.hold_id()).filter(|h| h.open) else {
+                continue;
+            };
+            let available = draft.balance(&hold.account).available;
+            let returned = free.entry(hold.account.clone()).or_insert(available);
+            *returned = returned.saturating_add(hold.amount.units());
+            postings.push(Posting {
+                from: hold.account.held(),
+                to: hold.account.available(),
+                amount: hold.amount,
+            });
+            holds.push(Hold {
+                open: false,
+                ..hold.clone()
+            });
+        }
+        if is_planted(Fault::ClosureReturnsNothing) {
+            postings.clear();
+            holds.clear();
+        }
+        // Two identifiers for every line, the second for a part that is not covered.
+        for (index, line) in (0_u32..).step_by(2).zip(lines) {
+            let (id, rest_id) = (
+                TransferId::of_closure(closure, index),
+                TransferId::of_closure(closure, index + 1),
+            );
+            let transfer = Transfer {
+                id,
+                partner_id,
+                settlement_id: None,
+                dispute_closure_id: Some(closure),
+                position: 0,
+                currency: line.currency.clone(),
+                partner_currency: line.partner_currency.clone(),
+                amount: line.amount,
+                source: line.source.clone(),
+                destination: line.destination.clone(),
+                status: TransferStatus::PendingSettlementAssignment,
+                entry: None,
+                created_at: now,
+                updated_at: now,
+            };
+            if transfer.loser().connection.is_none() {
+                transfers.push(transfer);
+                continue;
+            }
+            let account = transfer.loser().account(&line.currency);
+            let available = draft.balance(&account).available;
+            let left = free.entry(account.clone()).or_insert(available);
+            let (covered, rest) = split(&transfer, *left, id);
+            if let Some(covered) = covered {
+                let amount = covered.amount.magnitude();
+                *left -= amount.units();
+                postings.push(Posting {
+                    from: account.available(),
+                    to: account.held(),
+                    amount,
+                });
+                holds.push(Hold {
+                    id: covered.hold_id(),
+                    account,
+                    amount,
+                    purpose: HoldPurpose::Dispute,
+                    open: true,
+                });
+                transfers.push(covered);
+            }
+            transfers.extend(rest.map(|rest| Transfer {
+                id: rest_id,
+                ..rest
+            }));
+        }
+        if !postings.is_empty() {
+            let entry = Entry {
+                id: self.entry_id,
+                cause: "dispute_closed".into(),
+                subject: closure.0,
+                signed_request: self.signed_request,
+                postings,
+            };
+            draft.post(entry).map_err(refused_by_the_books)?;
+        }
+        holds.into_iter().for_each(|hold| draft.put(hold));
+        transfers
+            .into_iter()
+            .for_each(|transfer| draft.put(transfer));
+        Ok(())
+    }
+}
+
+/// A client concedes: the original transfers stand, and run with the partner's next settlement, or
+/// with this one while its dispute window is open (C21).
+#[derive(Clone, Debug)]
+pub struct CloseDispute {
+    /// The identifier that the closure gets.
+    pub closure_id: DisputeClosureId,
+    /// Which dispute.
+    pub dispute_id: DisputeId,
+    /// What it covers.
+    pub disputed: Disputed,
+    /// The client's enterprise.
+    pub enterprise_id: EnterpriseId,
+    /// The client's Go Account, whose keys sign.
+    pub go_account_id: GoAccountId,
+    /// Who asks.
+    pub user_id: UserId,
+    /// What they write beside it.
+    pub notes: String,
+    /// The identifier that the journal entry gets.
+    pub entry_id: EntryId,
+    /// The signed request.
+    pub signed: Signed,
+}
+
+/// Loads a dispute's last closure.
+fn last_closure(view: &View, id: &DisputeId) -> Keys {
+    let mut keys = Keys::default();
+    if let Some(dispute) = view.disputes.get(id) {
+        keys.dispute_closures.extend(dispute.closure_id);
+    }
+    keys
+}
+
+/// A dispute that nobody has closed and nobody has proposed to close.
+fn check_unclosed(draft: &Draft<'_>, dispute: &Dispute) -> Result<(), Refusal> {
+    if dispute.closed_at.is_some() {
+        return Err(dispute_closed(None));
+    }
+    let closure = dispute.closure_id.as_ref();
+    match closure.and_then(|id| draft.find_if_known::<DisputeClosure>(id)) {
+        Some(closure) if closure.waits() => Err(dispute_closed(Some(closure))),
+        _ => Ok(()),
+    }
+}
+
+fn check_standing(dispute: &Dispute) -> Result<(), Refusal> {
+    if dispute.stands() {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Class::Unprocessable,
+        "dispute_retracted",
+        "the dispute was retracted and its transfers run: there is nothing to close",
+    ))
+}
+
+impl Command for CloseDispute {
+    type Outcome = DisputeClosure;
+
+    fn keys(&self) -> Keys {
+        let mut keys = self.disputed.keys();
+        keys.absorb(self.signed.keys());
+        keys.disputes.insert(self.dispute_id);
+        keys
+    }
+
+    fn more_keys(&self, view: &View) -> Keys {
+        let mut keys = self.disputed.more_keys(view);
+        keys.absorb(last_closure(view, &self.dispute_id));
+        keys
+    }
+
+    fn weight(&self) -> usize {
+        self.disputed.weight()
+    }
+
+    fn decide(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<DisputeClosure, Refusal> {
+        self.signed.check_authority(draft, self.go_account_id)?;
+        let mut dispute = own_dispute(draft, self.dispute_id, &self.enterprise_id)?;
+        let holder = self.signed.nonce_holder(draft)?;
+        if holder.is_some()
+            && let Some(id) = dispute.closure_id.filter(|id| Some(id.0) == holder)
+            && let Some(known) = draft.find_if_known::<DisputeClosure>(&id)
+        {
+            return Ok(known.clone());
+        }
+        check_unclosed(draft, &dispute)?;
+        check_standing(&dispute)?;
+        let (mut settlement, staging) = disputable(draft, dispute.settlement_id)?;
+        let originals = repeated(draft, &self.disputed);
+        let closure = DisputeClosure {
+            id: self.closure_id,
+            dispute_id: self.dispute_id,
+            closed_by: ClosedBy::Client,
+            user_id: self.user_id,
+            notes: self.notes.clone(),
+            adjustments: adjustments(&originals, self.disputed.connection_id),
+            status: ClosureStatus::Approved,
+            review: None,
+            signed_request: Some(self.signed.request.id),
+            created_at: now,
+            updated_at: now,
+        };
+        self.signed.take_nonce(draft, self.closure_id.0)?;
+        self.signed.keep(draft, now);
+        dispute.closure_id = Some(self.closure_id);
+        dispute.closed_at = Some(now);
+        dispute.updated_at = now;
+        if staging.is_disputable(now) {
+            dispute.retraction = Some(Retraction {
+                by: self.user_id,
+                at: now,
+                reason: Some(self.notes.clone()),
+            });
+            draft.put(dispute.clone());
+            self.disputed.mark(draft, &mut settlement, false, now)?;
+        } else {
+            let lines: Vec<AdjustedLine> = originals
+                .into_iter()
+                .map(|original| AdjustedLine {
+                    currency: original.currency,
+                    partner_currency: original.partner_currency,
+                    amount: original.amount,
+                    source: original.source,
+                    destination: original.destination,
+                })
+                .collect();
+            let adjusting = Adjusting {
+                disputed: &self.disputed,
+                entry_id: self.entry_id,
+                signed_request: closure.signed_request,
+            };
+            adjusting.adjust(draft, dispute.partner_id, self.closure_id, &lines, now)?;
+            draft.put(dispute);
+        }
+        draft.put(closure.clone());
+        Ok(closure)
+    }
+}
+
+/// An operator proposes how a dispute ends. It counts once another operator has approved it.
+#[derive(Clone, Debug)]
+pub struct ProposeClosure {
+    /// The identifier that the closure gets.
+    pub closure_id: DisputeClosureId,
+    /// Which dispute.
+    pub dispute_id: DisputeId,
+    /// What moves instead of the disputed transfers; nothing: none of them ever runs.
+    pub adjustments: Vec<Adjustment>,
+    /// What the operator writes beside it.
+    pub notes: String,
+    /// Who asks.
+    pub user_id: UserId,
+    /// The operator's act.
+    pub operator: Act,
+}
+
+impl Command for ProposeClosure {
+    type Outcome = DisputeClosure;
+
+    fn keys(&self) -> Keys {
+        Keys {
+            disputes: [self.dispute_id].into(),
+            ..Keys::default()
+        }
+    }
+
+    fn more_keys(&self, view: &View) -> Keys {
+        let mut keys = last_closure(view, &self.dispute_id);
+        if let Some(dispute) = view.disputes.get(&self.dispute_id) {
+            keys.settlements.insert(dispute.settlement_id);
+        }
+        keys
+    }
+
+    fn decide(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<DisputeClosure, Refusal> {
+        let dispute = draft.find::<Dispute>(&self.dispute_id).cloned();
+        let mut dispute = dispute.ok_or_else(|| Refusal::not_found("dispute"))?;
+        check_unclosed(draft, &dispute)?;
+        check_standing(&dispute)?;
+        let (_, staging) = disputable(draft, dispute.settlement_id)?;
+        if staging.is_disputable(now) {
+            return Err(Refusal::new(
+                Class::Unprocessable,
+                "dispute_window_open",
+                "the client may still amend or retract the dispute; close it once the dispute window has ended",
+            ));
+        }
+        let closure = DisputeClosure {
+            id: self.closure_id,
+            dispute_id: self.dispute_id,
+            closed_by: ClosedBy::Operator,
+            user_id: self.user_id,
+            notes: self.notes.clone(),
+            adjustments: self.adjustments.clone(),
+            status: ClosureStatus::PendingReview,
+            review: None,
+            signed_request: None,
+            created_at: now,
+            updated_at: now,
+        };
+        draft.put(closure.clone());
+        dispute.closure_id = Some(self.closure_id);
+        dispute.updated_at = now;
+        draft.put(dispute);
+        let subject = self.dispute_id.to_string();
+        let detail = format!("{closure:?}");
+        self.operator
+            .record(draft, "propose_dispute_closure", subject, &detail, now);
+        Ok(closure)
+    }
+}
+
+/// A second operator approves or rejects a proposed closure.
+#[derive(Clone, Debug)]
+pub struct ReviewClosure {
+    /// Which closure.
+    pub closure_id: DisputeClosureId,
+    /// Of which dispute.
+    pub dispute_id: DisputeId,
+    /// What it covers.
+    pub disputed: Disputed,
+    /// What the closure says, with the parties that it moves between.
+    pub lines: Vec<AdjustedLine>,
+    /// Whether it shall count.
+    pub approve: bool,
+    /// What the operator writes beside it.
+    pub notes: Option<String>,
+    /// Who asks.
+    pub user_id: UserId,
+    /// The identifier that the journal entry gets.
+    pub entry_id: EntryId,
+    /// The operator's act.
+    pub operator: Act,
+}
+
+impl ReviewClosure {
+    fn wanted(&self) -> ClosureStatus {
+        match self.approve {
+            true => ClosureStatus::Approved,
+            false => ClosureStatus::Rejected,
+        }
+    }
+}
+
+impl Command for ReviewClosure {
+    type Outcome = DisputeClosure;
+
+    fn keys(&self) -> Keys {
+        let mut keys = self.disputed.keys();
+        keys.disputes.insert(self.dispute_id);
+        keys.dispute_closures.insert(self.closure_id);
+        for line in &self.lines {
+            for side in [&line.source, &line.destination] {
+                keys.balances.insert(side.account(&line.currency));
+            }
+        }
+        keys
+    }
+
+    fn more_keys(&self, view: &View) -> Keys {
+        self.disputed.more_keys(view)
+    }
+
+    fn weight(&self) -> usize {
+        self.disputed.weight()
+    }
+
+    fn decide(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<DisputeClosure, Refusal> {
+        let closure = draft.find::<DisputeClosure>(&self.closure_id).cloned();
+        let mut closure = closure
+            .filter(|closure| closure.dispute_id == self.dispute_id)
+            .ok_or_else(|| Refusal::not_found("dispute closure"))?;
+        let dispute = draft.find::<Dispute>(&self.dispute_id).cloned();
+        let mut dispute = dispute.ok_or_else(|| Refusal::not_found("dispute"))?;
+        if !closure.waits() {
+            let same_reviewer = closure.review.as_ref().map(|r| r.by) == Some(self.user_id);
+            if closure.status == self.wanted() && same_reviewer {
+                return Ok(closure);
+            }
+            return Err(Refusal::new(
+                Class::Conflict,
+                "already_reviewed",
+                format!("the closure is {} and stays so", closure.status),
+            ));
+        }
+        if closure.user_id == self.user_id {
+            return Err(Refusal::new(
+                Class::NotPermitted,
+                "same_operator",
+                "a closure is reviewed by another operator than the one who proposed it",
+            ));
+        }
+        closure.review = Some(Review {
+            by: self.user_id,
+            notes: self.notes.clone(),
+            at: now,
+        });
+        closure.status = self.wanted();
+        closure.updated_at = now;
+        dispute.updated_at = now;
+        if self.approve {
+            if self.disputed.settlement_id != dispute.settlement_id
+                || self.disputed.connection_id != dispute.connection_id
+            {
+                return Err(Refusal::not_found("dispute"));
+            }
+            dispute.closed_at = Some(now);
+            let adjusting = Adjusting {
+                disputed: &self.disputed,
+                entry_id: self.entry_id,
+                signed_request: None,
+            };
+            let partner = dispute.partner_id;
+            adjusting.adjust(draft, partner, self.closure_id, &self.lines, now)?;
+        }
+        draft.put(dispute);
+        draft.put(closure.clone());
+        let subject = self.closure_id.to_string();
+        let detail = self.notes.as_deref().unwrap_or_default();
+        let act = match self.approve {
+            true => "approve_dispute_closure",
+            false => "reject_dispute_closure",
+        };
+        self.operator.record(draft, act, subject, detail, now);
+        Ok(closure)
+    }
+}

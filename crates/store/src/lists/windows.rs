@@ -1,0 +1,44 @@
+//! Staged settlements: those that money may have come in for, and what they move.
+
+use rules::{
+    ConnectionId, SettlementId,
+    record::{Participation, Transfer},
+};
+
+use super::{Found, Listed};
+use crate::{Store, StoreError, record::Columns, select::Select};
+
+impl Store {
+    /// Settlements that were found short and whose partner's account was moved by a later entry, at
+    /// most so many.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`].
+    pub async fn funded_settlements(&self, at_most: u32) -> Result<Vec<SettlementId>, StoreError> {
+        let sql = "SELECT s.id FROM settlements s JOIN partners p ON p.id = s.partner_id
+            WHERE s.found_short_at IS NOT NULL AND EXISTS (SELECT 1 FROM balances b
+                WHERE b.owner_kind = 1 AND b.owner = p.go_account_id
+                    AND b.entry > s.found_short_at)
+            ORDER BY s.partner_id, s.id LIMIT $1";
+        let rows = self.reader().query(sql, vec![i64::from(at_most).into()]);
+        let rows = rows.await?.into_iter();
+        rows.map(|row| Ok(SettlementId(Columns::from(row).uuid()?)))
+            .collect()
+    }
+
+    /// All transfers of a settlement, in their order.
+    pub async fn transfers_of(&self, settlement: SettlementId) -> Listed<Transfer> {
+        let select = Select::all().equal("settlement_id", settlement.0);
+        select.order("position").run(self.reader()).await
+    }
+
+    /// One connection's part in a settlement.
+    pub async fn participation(
+        &self,
+        settlement: SettlementId,
+        connection: ConnectionId,
+    ) -> Found<Participation> {
+        self.by_key(&(settlement, connection)).await
+    }
+}
