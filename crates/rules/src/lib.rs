@@ -16,6 +16,7 @@ pub mod clock;
 pub mod connect;
 pub mod deliver;
 pub mod dispute;
+pub mod event;
 pub mod fund;
 pub mod onboard;
 pub mod onchain;

@@ -15,6 +15,7 @@ use crate::{
     AllocationId, ClientId, ConnectionId, DepositId, DisputeClosureId, DisputeId, EnterpriseId,
     PartnerId, SettlementId, SigningKeyId, TokenId, TransferId, UserId, WithdrawalId,
     clock::TestClock,
+    event::{self, Event},
     record::{
         AccessToken, AccountBalance, Allocation, Claim, ClaimKey, Client, Connection, CurrencyKey,
         Deposit, Dispute, DisputeClosure, Enterprise, GoAccount, Membership, Message,
@@ -85,6 +86,11 @@ impl<R: Record> Shelf<R> {
             Some(slot) => slot.record.as_ref(),
             None => panic!("a command read {key:?} without declaring it"),
         }
+    }
+
+    /// The record, if it is known that it exists.
+    pub(crate) fn find(&self, key: &R::Key) -> Option<&R> {
+        self.slots.get(key).and_then(|slot| slot.record.as_ref())
     }
 
     /// Remembers what storage answered.
@@ -163,9 +169,7 @@ impl<R: Record> Shelf<R> {
     fn extract(&self, keys: &BTreeSet<R::Key>) -> Shelf<R> {
         let mut part = Shelf::default();
         for key in keys {
-            let slot = self.slots.get(key);
-            let record = slot.and_then(|slot| slot.record.clone());
-            part.load(key.clone(), record);
+            part.load(key.clone(), self.find(key).cloned());
         }
         part
     }
@@ -188,6 +192,8 @@ macro_rules! shelves {
             $($(#[$doc])* pub $name: Shelf<$record>,)+
             /// Journal entries in the order in which they were decided.
             pub entries: Vec<Entry>,
+            /// What happened, in the same order.
+            pub events: Vec<Event>,
             /// The test clock of an installation that has one; as a change, what it becomes.
             pub test_clock: Option<TestClock>,
             /// How many entries the journal has before these.
@@ -222,6 +228,7 @@ macro_rules! shelves {
             pub fn absorb(&mut self, other: View) {
                 $(self.$name.absorb(other.$name);)+
                 self.entries.extend(other.entries);
+                self.events.extend(other.events);
                 self.test_clock = other.test_clock.or(self.test_clock);
             }
 
@@ -231,6 +238,7 @@ macro_rules! shelves {
                 View {
                     $($name: self.$name.take_known(&mut keys.$name),)+
                     entries: Vec::new(),
+                    events: Vec::new(),
                     test_clock: self.test_clock,
                     entries_before: self.entries_before,
                 }
@@ -241,6 +249,7 @@ macro_rules! shelves {
                 View {
                     $($name: self.$name.extract(&keys.$name),)+
                     entries: Vec::new(),
+                    events: Vec::new(),
                     test_clock: self.test_clock,
                     entries_before: self.last_entry().0,
                 }
@@ -252,6 +261,7 @@ macro_rules! shelves {
                     self.$name.put(record.clone());
                 })+
                 self.entries.extend(part.entries);
+                self.events.extend(part.events);
                 self.test_clock = part.test_clock.or(self.test_clock);
                 $(self.$name.settle();)+
             }
@@ -456,7 +466,8 @@ impl View {
     }
 
     /// Takes over what an accepted command wrote.
-    pub(crate) fn accept(&mut self, written: View) {
+    pub(crate) fn accept(&mut self, mut written: View) {
+        written.events = event::events(self, &written);
         self.absorb(written);
     }
 }

@@ -16,7 +16,6 @@
 
 use std::{
     cmp::Ordering::{Equal, Greater, Less},
-    collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -34,12 +33,14 @@ use uuid::Uuid;
 use crate::{
     clock::{Clock, Clocks},
     condition::{Condition, Health},
+    events,
     journal::Commit,
     metrics::{Metrics, Queues, Stopwatch},
     record::{Columns, CommitFacts, Stored, for_each_stored},
     sql::{
         self, ChainHead, CommitError, Driver, Fetch, Location, Opening, Reader, StoreError, Write,
     },
+    statement,
 };
 
 /// The most commands in one batch: bounds the memory and the time of a commit.
@@ -73,7 +74,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 const PROBE_PAUSE: Duration = Duration::from_secs(1);
 
 /// There is one chain.
-const LANE: i64 = 0;
+pub(crate) const LANE: i64 = 0;
 
 /// Where new identifiers come from: UUIDs of version 7, or what a simulation puts in their place.
 pub type Identifiers = Arc<dyn Fn() -> Uuid + Send + Sync>;
@@ -234,11 +235,18 @@ impl Store {
                     Err(error) => {
                         let _ = opened.send(Err(error));
                     }
-                    Ok((connection, reader)) => {
+                    Ok((mut connection, reader)) => {
+                        let head = match statement::fill(&mut connection, &reader).await {
+                            Ok(head) => head,
+                            Err(error) => {
+                                let _ = opened.send(Err(error));
+                                return;
+                            }
+                        };
                         let ids = Arc::new(Uuid::now_v7);
                         let (store, commits) = Store::assemble(connection, reader, clock, ids);
-                        let looked = store.read_clock().await;
-                        let _ = opened.send(looked.map(|()| store));
+                        store.clocks.note(head.test_clock);
+                        let _ = opened.send(Ok(store));
                         Box::pin(commits).await;
                     }
                 }
@@ -801,9 +809,14 @@ fn writes(
         first_entry: head.last_entry + 1,
         last_entry: head.last_entry + count,
     };
+    let after = |account: &Account| {
+        let known = view.balances.get(account);
+        known.map(|known| known.balance).unwrap_or_default()
+    };
+    let (last_entries, lines) = statement::lines(entries, commit.first_entry, after);
     let facts = CommitFacts {
         sequence: commit.sequence,
-        last_entries: last_entries(view, commit.first_entry),
+        last_entries,
     };
     let mut writes = record_writes(view, &facts);
     if writes.is_empty() {
@@ -811,12 +824,10 @@ fn writes(
     }
     let requests = view.signed_requests.changed();
     let hash = commit.hash(entries, requests, view.operator_acts.changed());
-    writes.extend(
-        commit
-            .writes(&hash, entries)
-            .into_iter()
-            .filter(|write| !write.rows.is_empty()),
-    );
+    writes.extend(commit.writes(&hash, entries));
+    writes.push(statement::write(lines));
+    writes.push(events::write(&view.events, commit.sequence, now));
+    writes.retain(|write| !write.rows.is_empty());
     let next = ChainHead {
         lane: commit.lane,
         sequence: commit.sequence,
@@ -826,17 +837,6 @@ fn writes(
         test_clock: view.test_clock,
     };
     (writes, Some(next))
-}
-
-fn last_entries(view: &View, first_entry: i64) -> HashMap<&Account, i64> {
-    let mut last = HashMap::new();
-    for (number, entry) in (first_entry..).zip(&view.entries) {
-        for posting in &entry.postings {
-            last.insert(&posting.from.account, number);
-            last.insert(&posting.to.account, number);
-        }
-    }
-    last
 }
 
 /// An error with all its causes, for the log.

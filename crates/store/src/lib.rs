@@ -9,6 +9,7 @@ mod backup;
 mod batch;
 mod clock;
 mod condition;
+mod events;
 mod journal;
 mod laws;
 mod lists;
@@ -18,6 +19,7 @@ mod request_log;
 mod seed;
 mod select;
 pub mod sql;
+mod statement;
 mod timers;
 mod verify;
 
@@ -26,6 +28,7 @@ pub use backup::copy;
 pub use batch::{Identifiers, Store, SubmitError};
 pub use clock::Clock;
 pub use condition::Condition;
+pub use events::{EventPlace, Feed, FeedEvent};
 pub use lists::{
     AllocationFilter, AllocationSort, ConnectionFilter, DisputeFilter, Owned, Page, PartnerFilter,
     Principal, SettlementFilter, Side, TransferFilter, WaitingPartners,
@@ -33,4 +36,5 @@ pub use lists::{
 pub use request_log::{LoggedRequest, RequestFilter, RequestLog};
 pub use seed::seed;
 pub use sql::{InvalidLocation, Location, Opening, StoreError};
+pub use statement::{Statement, StatementFilter, StatementLine};
 pub use verify::{Extent, Report, check, verify, verify_with};

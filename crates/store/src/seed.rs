@@ -5,7 +5,7 @@
 //! that [`verify`](crate::verify) finds the books sound. But nothing is decided, nobody is asked,
 //! and no key has made the signatures.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use ledger::{
     Account, Amount, Balance, Entry, EntryId, Hold, HoldId, HoldPurpose, Owner, Posting,
@@ -26,6 +26,7 @@ use crate::{
     journal::Commit,
     record::{Columns, CommitFacts, Stored},
     sql::{self, ChainHead, Driver, Location, Opening, Reader, StoreError, Write},
+    statement,
 };
 
 /// How many journal entries one commit has.
@@ -170,13 +171,8 @@ impl History {
             last_entry: head.last_entry + count,
         };
         let moved = self.book(&rows.entries)?;
-        let mut last_entries = HashMap::new();
-        for (number, entry) in (commit.first_entry..).zip(&rows.entries) {
-            for posting in &entry.postings {
-                last_entries.insert(&posting.from.account, number);
-                last_entries.insert(&posting.to.account, number);
-            }
-        }
+        let after = |account: &Account| self.balances.get(account).copied().unwrap_or_default();
+        let (last_entries, lines) = statement::lines(&rows.entries, commit.first_entry, after);
         let facts = CommitFacts {
             sequence: commit.sequence,
             last_entries,
@@ -194,6 +190,7 @@ impl History {
             write(&rows.transfers, &facts),
             write(&rows.participations, &facts),
             write(&moved, &facts),
+            statement::write(lines),
         ]);
         writes.retain(|write| !write.rows.is_empty());
         let next = ChainHead {

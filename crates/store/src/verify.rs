@@ -4,6 +4,7 @@
 //! that head never changes, so the chain up to it is read in pages beside a server at work.
 
 mod acts;
+mod statements;
 
 use std::{
     collections::BTreeMap,
@@ -14,6 +15,7 @@ use ledger::{Account, Balance, BookError, Entry, Hold, Timestamp, balances_after
 use rules::record::{AccountBalance, OperatorAct, SignedRequest};
 use uuid::Uuid;
 
+use self::statements::Statements;
 use crate::{
     batch::Chain,
     journal::{Commit, JOURNAL, JournalRow, POSTINGS, journal_row, posting_row},
@@ -232,6 +234,7 @@ async fn examine(reader: Reader, report: Report, extent: Extent) -> Result<Repor
         report,
         extent,
         moved: BTreeMap::new(),
+        statements: Statements::default(),
         last_moved: BTreeMap::new(),
         next_commit: 1,
         next_entry: 1,
@@ -281,6 +284,8 @@ struct Verification {
     extent: Extent,
     /// What stands on every account by the journal, and the last entry that moved it.
     moved: BTreeMap<Account, (Balance, i64)>,
+    /// What the statements have to say.
+    statements: Statements,
     /// The last entry that moved an account, where only the last commits are read.
     last_moved: BTreeMap<Account, i64>,
     /// The number that the next commit has to have.
@@ -416,6 +421,16 @@ impl Verification {
             return Ok(());
         };
         self.check_chain(&head, 0).await?;
+        for account in self
+            .statements
+            .differing(&self.reader, head.last_entry)
+            .await?
+        {
+            let account = account.available();
+            self.fault(format!(
+                "the statement of {account} is not what the journal says"
+            ));
+        }
         let balances = self.read(AccountBalance::TABLE, balances, |columns| {
             let record = AccountBalance::from_row(columns)?;
             Ok((record.account, (record.balance, columns.int()?)))
@@ -744,6 +759,7 @@ impl Verification {
         match balances_after(&entry.postings, known) {
             Ok(after) => {
                 for (account, balance) in after {
+                    self.statements.note(&account, number, balance);
                     self.moved.insert(account, (balance, number));
                 }
             }

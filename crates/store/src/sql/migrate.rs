@@ -78,6 +78,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "staged_settlements",
         template: include_str!("migrations/0008_staged_settlements.sql"),
     },
+    Migration {
+        version: 9,
+        name: "statements_and_events",
+        template: include_str!("migrations/0009_statements_and_events.sql"),
+    },
 ];
 
 const RECORD: &str = "

@@ -11,8 +11,14 @@ use super::*;
 mod apart;
 
 /// A migration for these tests, with a column of every kind that may be NULL.
-const SPECIMENS: Migration = Migration {
+/// What the head of the chain has beside what it had at first.
+const CLOCK: Migration = Migration {
     version: 2,
+    ..MIGRATIONS[4]
+};
+
+const SPECIMENS: Migration = Migration {
+    version: 3,
     name: "specimens",
     template: "
         CREATE TABLE specimens (
@@ -79,7 +85,7 @@ static NAMES: Table = Table {
 };
 
 fn migrations() -> Vec<Migration> {
-    vec![MIGRATIONS[0], SPECIMENS]
+    vec![MIGRATIONS[0], CLOCK, SPECIMENS]
 }
 
 fn location(database: &TestDatabase) -> Location {
@@ -654,7 +660,7 @@ async fn migrations_are_applied_once(database: TestDatabase) {
             .into_iter()
             .map(|mut row| row.text(1).unwrap())
             .collect();
-        assert_eq!(names, ["chain", "specimens"]);
+        assert_eq!(names, ["chain", "test_clock", "specimens"]);
         drop(connection);
     }
 }
@@ -668,21 +674,22 @@ async fn a_changed_migration_is_refused(database: TestDatabase) {
     let opened = open_with(
         &location(&database),
         Opening::default(),
-        &[MIGRATIONS[0], changed],
+        &[MIGRATIONS[0], CLOCK, changed],
     )
     .await;
     assert_refused(
         opened,
-        "migration 2 (specimens) is not the one that was applied",
+        "migration 3 (specimens) is not the one that was applied",
     );
 }
 
 async fn an_unknown_migration_is_refused(database: TestDatabase) {
     drop(open_specimens(&database).await);
-    let opened = open_with(&location(&database), Opening::default(), &MIGRATIONS[..1]).await;
+    let known = [MIGRATIONS[0], CLOCK];
+    let opened = open_with(&location(&database), Opening::default(), &known).await;
     assert_refused(
         opened,
-        "migration 2 (specimens), which this version of tidelock does not know",
+        "migration 3 (specimens), which this version of tidelock does not know",
     );
 }
 

@@ -41,5 +41,6 @@ mod outbox;
 mod processes;
 mod records;
 mod restarts;
+mod telling;
 mod upgrading;
 mod verifying;

@@ -24,6 +24,8 @@ on_both! {
     a_deleted_entry
     the_deleted_last_entry
     an_altered_balance
+    an_altered_line_of_a_statement
+    a_removed_line_of_a_statement
     an_added_balance
     a_removed_balance
     value_made_on_two_accounts
@@ -241,6 +243,32 @@ async fn an_altered_balance(database: TestDatabase) {
     assert!(report.faults[0].contains("available: 51") && report.faults[0].contains("50"));
     case.is_faulty("ofcbtc: all accounts together hold 1, not zero")
         .await;
+}
+
+async fn an_altered_line_of_a_statement(database: TestDatabase) {
+    let case = case(database).await;
+    let units = case.books.amount(51);
+    let sql = format!(
+        "UPDATE account_entries SET available = {units} WHERE owner_kind = 1 AND entry = 2"
+    );
+    case.books.change(&sql).await;
+    case.is_faulty(&format!(
+        "the statement of {} is not what the journal says",
+        go()
+    ))
+    .await;
+}
+
+async fn a_removed_line_of_a_statement(database: TestDatabase) {
+    let case = case(database).await;
+    case.books
+        .change("DELETE FROM account_entries WHERE owner_kind = 1 AND entry = 2")
+        .await;
+    case.is_faulty(&format!(
+        "the statement of {} is not what the journal says",
+        go()
+    ))
+    .await;
 }
 
 async fn an_added_balance(database: TestDatabase) {

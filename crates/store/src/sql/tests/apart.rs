@@ -184,7 +184,7 @@ async fn a_commit_whose_answer_is_lost_is_found() {
 async fn a_session_that_dies_at_commit_is_not_found() {
     let database = testkit::postgres::fresh_database().await;
     let suicide = Migration {
-        version: 3,
+        version: 4,
         name: "suicide",
         template: "
             CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS
@@ -192,7 +192,8 @@ async fn a_session_that_dies_at_commit_is_not_found() {
             CREATE CONSTRAINT TRIGGER die AFTER INSERT ON names
                 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION die();",
     };
-    let migrations = [MIGRATIONS[0], SPECIMENS, suicide];
+    let mut migrations = migrations();
+    migrations.push(suicide);
     let (mut connection, reader) = open_with(&location(&database), Opening::default(), &migrations)
         .await
         .unwrap();
