@@ -15,6 +15,7 @@ mod clock;
 mod connect;
 mod dispute;
 mod failure;
+mod feed;
 mod fund;
 mod known;
 mod onboard;

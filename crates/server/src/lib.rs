@@ -9,6 +9,7 @@ mod connections;
 mod context;
 mod developer;
 mod error;
+mod events;
 mod gate;
 mod middleware;
 mod monitoring;
@@ -18,6 +19,7 @@ mod projection;
 mod rate_limit;
 mod request_log;
 mod routes;
+mod statements;
 
 use std::{future::Future, sync::Arc, time::Duration};
 

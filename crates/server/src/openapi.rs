@@ -16,7 +16,7 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 use wire::api::error::ErrorBody;
 
-use crate::{Serving, developer, monitoring, operator, routes};
+use crate::{Serving, developer, events, monitoring, operator, routes, statements};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -55,6 +55,11 @@ pub(crate) fn routes() -> OpenApiRouter<Serving> {
             routes::enterprise_v2(),
         )
         .nest("/api/developer/v1", developer::routes())
+        .nest(
+            "/api/statements/v1/enterprises/{enterpriseId}",
+            statements::routes(),
+        )
+        .merge(events::routes())
         .nest("/api/operator/v1", operator::routes())
         .merge(monitoring::health())
 }

@@ -26,3 +26,4 @@ mod settlement_views;
 mod settlements;
 mod settling;
 mod staged;
+mod telling;
