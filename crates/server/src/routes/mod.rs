@@ -6,15 +6,21 @@ mod clients;
 mod connections;
 mod currencies;
 mod disputes;
+mod on_chain;
 mod partners;
 mod payload;
 mod settlements;
+mod trades;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::Serving;
 
 /// All routes below one enterprise.
+#[expect(
+    deprecated,
+    reason = "a former path is served for those who still use it"
+)]
 pub(crate) fn enterprise() -> OpenApiRouter<Serving> {
     OpenApiRouter::new()
         .routes(routes!(clients::become_client))
@@ -47,7 +53,13 @@ pub(crate) fn enterprise() -> OpenApiRouter<Serving> {
         .routes(routes!(balances::of_partner))
         .routes(routes!(settlements::sign, settlements::sign_by_get))
         .routes(routes!(settlements::list_of_partner, settlements::settle))
+        .routes(routes!(settlements::settle_not_reconciled))
         .routes(routes!(settlements::read_of_partner))
+        .routes(routes!(
+            on_chain::sign_deposits,
+            on_chain::sign_deposits_by_get
+        ))
+        .routes(routes!(trades::sign, trades::sign_by_get))
         .routes(routes!(disputes::open))
         .routes(routes!(disputes::update))
         .routes(routes!(disputes::close))

@@ -84,12 +84,46 @@ fn signing_payload<D: Demand>(call: &Call<D>) -> Answered<SigningPayload> {
         (status = 403, description = "No licence, a missing scope, an inactive partner, or clients who may dispute.", body = wire::api::error::ErrorBody),
         (status = 413, description = "The body is too large.", body = wire::api::error::ErrorBody),
         (status = 415, description = "The body is not JSON.", body = wire::api::error::ErrorBody),
+        (status = 429, description = "The token has sent more requests than it may; repeat it after `Retry-After` seconds.", body = wire::api::error::ErrorBody),
         (status = 503, description = "Not at present, or the outcome is not known yet; repeat it after `Retry-After` seconds.", body = wire::api::error::ErrorBody),
         Conflict,
         (status = 500, description = "Nothing is booked: something is short. Or an internal fault.", body = SettlementFailure)))]
 pub(super) async fn settle(
     State(network): State<Network>,
     call: Call<WritesSettlement>,
+) -> Result<Response, ApiError> {
+    settle_at_once(&network, &call).await
+}
+
+/// Settle (former path)
+///
+/// The same as posting to `/partners/settlements`, under the path that was used before there was
+/// talk of reconciliation. Use the other one.
+#[utoipa::path(post, path = "/partners/settlements/nonReconciled", tag = "Settlements",
+    operation_id = "v1PartnerSettlementsNonReconciledPostRoute",
+    params(EnterprisePath),
+    request_body = Signed<NewSettlement>,
+    responses((status = 200, description = "Everything is booked.", body = SettlementCompleted),
+        (status = 400, description = "The request is malformed or contradicts itself; `errors` names every fault.", body = wire::api::error::ErrorBody),
+        (status = 401, description = "No, unknown, expired or malformed token; no member; a signature that does not verify.", body = SettlementFailure),
+        (status = 403, description = "No licence, a missing scope, an inactive partner, or clients who may dispute.", body = wire::api::error::ErrorBody),
+        (status = 413, description = "The body is too large.", body = wire::api::error::ErrorBody),
+        (status = 415, description = "The body is not JSON.", body = wire::api::error::ErrorBody),
+        (status = 429, description = "The token has sent more requests than it may; repeat it after `Retry-After` seconds.", body = wire::api::error::ErrorBody),
+        (status = 503, description = "Not at present, or the outcome is not known yet; repeat it after `Retry-After` seconds.", body = wire::api::error::ErrorBody),
+        Conflict,
+        (status = 500, description = "Nothing is booked: something is short. Or an internal fault.", body = SettlementFailure)))]
+#[deprecated = "partners settle under the shorter path"]
+pub(super) async fn settle_not_reconciled(
+    State(network): State<Network>,
+    call: Call<WritesSettlement>,
+) -> Result<Response, ApiError> {
+    settle_at_once(&network, &call).await
+}
+
+async fn settle_at_once(
+    network: &Network,
+    call: &Call<WritesSettlement>,
 ) -> Result<Response, ApiError> {
     let path = [("enterpriseId", call.caller.enterprise.id.as_str())];
     let (new, text) = read_signed::<NewSettlement>(&call.json()?, &path)?;

@@ -2,6 +2,7 @@
 
 mod brokers;
 mod requests;
+mod small_operations;
 
 use requests::sign;
 

@@ -24,6 +24,7 @@ pub mod partners;
 pub mod quantity;
 pub mod settlements;
 pub mod signed;
+pub mod trades;
 pub(crate) mod uuid_text;
 
 pub use date_time::DateTime;

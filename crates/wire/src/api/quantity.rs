@@ -97,6 +97,32 @@ impl PartnerAmount {
     }
 }
 
+/// An amount that a partner sends: a currency in its own naming, and a quantity with its sign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SignedPartnerAmount {
+    /// The partner's name for the currency.
+    #[schema(min_length = 1)]
+    pub currency: String,
+    /// How much; never zero.
+    pub quantity: PartnerQuantity,
+}
+
+impl SignedPartnerAmount {
+    /// Takes the amount out of a body, noting every fault.
+    pub(crate) fn take(body: &Reader<'_>, name: &str) -> Option<Self> {
+        let amount = body.object(name)?;
+        let currency = bounds::text(&amount, "currency");
+        let quantity = amount.string("quantity").and_then(|text| {
+            let faulty = |error: QuantityError| amount.fault("quantity", error.to_string());
+            PartnerQuantity::parse(&text).map_err(faulty).ok()
+        });
+        Some(Self {
+            currency: currency?,
+            quantity: quantity?,
+        })
+    }
+}
+
 /// A quantity as a partner writes it: a sign if negative, digits without a leading zero, and if the
 /// partner's configuration allows it a point and more digits. Never zero, at most 80 characters.
 ///

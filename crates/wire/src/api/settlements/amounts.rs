@@ -273,30 +273,36 @@ impl Serialize for SettlementAmounts {
     }
 }
 
+fn map(values: RefOr<Schema>, description: &str) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .additional_properties(Some(AdditionalProperties::RefOr(values)))
+        .description(Some(description))
+        .into()
+}
+
+fn quantities() -> RefOr<Schema> {
+    map(
+        String::schema(),
+        "Signed quantities by currency, never zero.",
+    )
+}
+
+/// The party form.
+pub(super) fn party_schema() -> RefOr<Schema> {
+    map(
+        quantities(),
+        "By connection; positive if the connection gains.",
+    )
+}
+
 impl PartialSchema for SettlementAmounts {
     fn schema() -> RefOr<Schema> {
-        let map = |values: RefOr<Schema>, description: &str| -> RefOr<Schema> {
-            ObjectBuilder::new()
-                .additional_properties(Some(AdditionalProperties::RefOr(values)))
-                .description(Some(description))
-                .into()
-        };
-        let quantities = || {
-            map(
-                String::schema(),
-                "Signed quantities by currency, never zero.",
-            )
-        };
-        let party = map(
-            quantities(),
-            "By connection; positive if the connection gains.",
-        );
         let destinations = map(quantities(), "By destination connection.");
         let pair = map(
             destinations,
             "By source connection; positive from source to destination.",
         );
-        OneOfBuilder::new().item(party).item(pair).into()
+        OneOfBuilder::new().item(party_schema()).item(pair).into()
     }
 }
 

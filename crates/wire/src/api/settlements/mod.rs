@@ -4,6 +4,7 @@
 
 mod amounts;
 mod dispute;
+mod on_chain;
 mod request;
 mod transfer;
 
@@ -13,6 +14,11 @@ pub use dispute::{
     ClosureStatus, Dispute, DisputeClosure, DisputeConcession, DisputeRecord, DisputeResponse,
     DisputeUpdate, DisputesResponse, NewDispute, PartnerDisputesFilter, PlainDispute,
     SettlingDispute,
+};
+pub use on_chain::{
+    NewOnChainDeposit, NewOnChainDeposits, NewOnChainSettlement, OnChainAmounts, OnChainDeposit,
+    OnChainDepositsResponse, OnChainDepositsToSign, OnChainSettlementResponse,
+    OnChainSettlementStarted,
 };
 pub use request::{NewSettlement, NewStagedSettlement, SettlementToSign};
 pub use transfer::{
