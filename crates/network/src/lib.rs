@@ -18,6 +18,7 @@ mod failure;
 mod feed;
 mod fund;
 mod known;
+mod on_chain;
 mod onboard;
 mod operate;
 mod outbox;
@@ -55,6 +56,7 @@ pub use dispute::{
 };
 pub use failure::Failure;
 pub use fund::Movement;
+pub use on_chain::{ChainObserver, DepositsRequest, OnChainFacts, OnChainView};
 pub use onboard::PartnerRequest;
 pub use operate::{IssuedToken, NewToken, Operator, StuckHold, TokenKind};
 pub use partner_terms::PartnerTerms;

@@ -94,6 +94,10 @@ impl Network {
                 let id = SettlementId(timer.subject);
                 self.advance(id).await.map(drop)
             }
+            TimerKind::OnChainGains => {
+                let id = SettlementId(timer.subject);
+                self.book_gains(id).await.map(drop)
+            }
             TimerKind::OnChainGainsLate => self.note_late(timer, Direction::Gains).await,
             TimerKind::OnChainLossesLate => self.note_late(timer, Direction::Losses).await,
         };

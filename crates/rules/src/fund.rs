@@ -112,7 +112,13 @@ impl Command for BookDeposit {
         )?;
         if let Some(claim) = draft.find::<Claim>(&self.claim()) {
             let known = draft.find::<Deposit>(&DepositId(claim.subject)).cloned();
-            let known = known.ok_or_else(|| Refusal::not_found("deposit"))?;
+            let known = known.ok_or_else(|| {
+                Refusal::new(
+                    Class::Conflict,
+                    "transaction_booked_already",
+                    "this reference is that of a deposit which was announced for an on-chain settlement and is booked there",
+                )
+            })?;
             return same_movement(
                 ("deposit", &self.external_reference),
                 (self.go_account_id, &self.currency, self.amount),

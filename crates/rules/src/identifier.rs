@@ -25,6 +25,8 @@ ledger::uuid_identifiers! {
     DepositId;
     /// Money that leaves a Go Account for outside.
     WithdrawalId;
+    /// A transaction that a partner has announced for an on-chain settlement.
+    OnChainDepositId;
 }
 
 ledger::hex_identifiers! {

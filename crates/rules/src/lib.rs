@@ -29,8 +29,8 @@ pub mod timer;
 pub use command::{Command, Decidable, Submission};
 pub use identifier::{
     AllocationId, ClientId, ConnectionId, DepositId, DisputeClosureId, DisputeId, EnterpriseId,
-    EnterpriseIdError, PartnerId, SettlementId, SigningKeyId, TokenId, TransferId, UserId,
-    WithdrawalId,
+    EnterpriseIdError, OnChainDepositId, PartnerId, SettlementId, SigningKeyId, TokenId,
+    TransferId, UserId, WithdrawalId,
 };
 pub use refusal::{Class, Reason, Refusal};
 pub use signed::Signed;

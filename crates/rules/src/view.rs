@@ -13,15 +13,16 @@ use ledger::{Account, Balance, BookError, Entry, EntryNumber, Hold, HoldId, bala
 
 use crate::{
     AllocationId, ClientId, ConnectionId, DepositId, DisputeClosureId, DisputeId, EnterpriseId,
-    PartnerId, SettlementId, SigningKeyId, TokenId, TransferId, UserId, WithdrawalId,
+    OnChainDepositId, PartnerId, SettlementId, SigningKeyId, TokenId, TransferId, UserId,
+    WithdrawalId,
     clock::TestClock,
     event::{self, Event},
     record::{
         AccessToken, AccountBalance, Allocation, Claim, ClaimKey, Client, Connection, CurrencyKey,
-        Deposit, Dispute, DisputeClosure, Enterprise, GoAccount, Membership, Message,
-        NetworkCurrency, OnChain, OpenTotal, OperatorAct, Participation, Partner,
-        PartnerConfiguration, Settlement, SignedRequest, SigningKey, Timer, TimerKind, TokenUse,
-        Transfer, User, Withdrawal,
+        Deposit, Dispute, DisputeClosure, Enterprise, GoAccount, LegKey, Membership, Message,
+        NetworkCurrency, OnChain, OnChainDeposit, OnChainLeg, OpenTotal, OperatorAct,
+        Participation, Partner, PartnerConfiguration, Settlement, SignedRequest, SigningKey, Timer,
+        TimerKind, TokenUse, Transfer, User, Withdrawal,
     },
 };
 
@@ -334,6 +335,10 @@ shelves! {
     messages: Message, by uuid::Uuid;
     /// What settlements over the chain have beyond others.
     on_chain: OnChain, by SettlementId;
+    /// What settlements over the chain move in one direction and one currency.
+    on_chain_legs: OnChainLeg, by LegKey;
+    /// Deposits that were announced for settlements over the chain.
+    on_chain_deposits: OnChainDeposit, by OnChainDepositId;
     /// What time makes due.
     timers: Timer, by (TimerKind, uuid::Uuid);
     /// What is reserved at a partner and not yet answered.

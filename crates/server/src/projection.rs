@@ -4,11 +4,12 @@
 //! What belongs to somebody else is left out or called [`SOMEBODY_ELSE`].
 
 mod disputes;
+pub(crate) mod on_chain;
 
 use std::collections::BTreeMap;
 
 use ledger::{Balance, Currency, Timestamp};
-use network::{ClientSettlement, ClientTransfer, PartnerTerms};
+use network::{ClientSettlement, ClientTransfer, OnChainFacts, PartnerTerms};
 use rules::{
     PartnerId, Reason,
     record::{self, AllocationState, SettlementState},
@@ -325,7 +326,7 @@ pub(crate) fn settlement_status(state: &SettlementState) -> settlements::Settlem
     }
 }
 
-fn transfer_status(status: record::TransferStatus) -> settlements::TransferStatus {
+pub(crate) fn transfer_status(status: record::TransferStatus) -> settlements::TransferStatus {
     use settlements::TransferStatus as Wire;
     match status {
         record::TransferStatus::Pending => Wire::Pending,
@@ -363,6 +364,7 @@ fn tx_ids(transfer: &record::Transfer) -> Vec<String> {
 pub(crate) fn partner_transfer(
     transfer: &record::Transfer,
     terms: &PartnerTerms,
+    facts: &OnChainFacts,
 ) -> Result<settlements::PartnerTransfer, ApiError> {
     let destination = transfer.destination.connection;
     let (_, destination_account) = destination.ok_or_else(ApiError::internal)?;
@@ -375,7 +377,7 @@ pub(crate) fn partner_transfer(
         settlement_id: settlement_id.0,
         dispute_closure_id: transfer.dispute_closure_id.map(|id| id.0),
         quantity: terms.signed_quantity(&transfer.currency, transfer.amount),
-        tx_ids: tx_ids(transfer),
+        tx_ids: on_chain::tx_ids(tx_ids(transfer), transfer, facts),
         status: transfer_status(transfer.status),
         source_trading_account_id: transfer.source.go_account_id.to_string(),
         source_network_account_id: transfer.source.connection.map(|(_, account)| account.0),
@@ -413,6 +415,7 @@ fn side(own: Option<&record::Connection>, enterprise: &str) -> Side {
 pub(crate) fn masked_transfer(
     view: &ClientTransfer,
     enterprise: &str,
+    facts: &OnChainFacts,
 ) -> settlements::MaskedTransfer {
     let transfer = &view.transfer;
     let source = side(view.own_source.as_ref(), enterprise);
@@ -425,7 +428,7 @@ pub(crate) fn masked_transfer(
         settlement_id: view.settlement.id.0,
         dispute_closure_id: transfer.dispute_closure_id.map(|id| id.0),
         quantity: transfer.amount.to_string(),
-        tx_ids: tx_ids(transfer),
+        tx_ids: on_chain::tx_ids(tx_ids(transfer), transfer, facts),
         status: transfer_status(transfer.status),
         usd_value: None,
         settlement_status: settlement_status(&view.settlement.state),

@@ -30,8 +30,8 @@ pub use clock::Clock;
 pub use condition::Condition;
 pub use events::{EventPlace, Feed, FeedEvent};
 pub use lists::{
-    AllocationFilter, AllocationSort, ConnectionFilter, DisputeFilter, Owned, Page, PartnerFilter,
-    Principal, SettlementFilter, Side, TransferFilter, WaitingPartners,
+    AllocationFilter, AllocationSort, ConnectionFilter, DisputeFilter, OnChainDepositFilter, Owned,
+    Page, PartnerFilter, Principal, SettlementFilter, Side, TransferFilter, WaitingPartners,
 };
 pub use request_log::{LoggedRequest, RequestFilter, RequestLog};
 pub use seed::seed;

@@ -4,6 +4,7 @@
 //! may see is decided above.
 
 mod disputes;
+mod on_chain;
 mod windows;
 
 use ledger::{Currency, GoAccountId, Owner, Timestamp};
@@ -19,6 +20,7 @@ use rules::{
 use uuid::Uuid;
 
 pub use disputes::DisputeFilter;
+pub use on_chain::OnChainDepositFilter;
 
 use crate::{
     Store, StoreError,

@@ -81,7 +81,8 @@ fn records_that_disagree(reader: &Reader) -> Vec<(&'static str, String)> {
                     OR (t.amount < {zero} AND (SELECT {loss_and_hold} FROM
                         (SELECT t.amount AS amount UNION ALL SELECT h.amount) AS both_of_them) <> {zero})
                     OR (t.status <> 'disputed' AND h.is_open
-                        <> (t.status IN ('pending', 'failed', 'pending_settlement_assignment')))
+                        <> (t.status IN ('pending', 'failed', 'pending_settlement_assignment',
+                            'pending_onchain', 'onchain_initiated')))
                 LIMIT 20"
             ),
         ),
@@ -92,6 +93,31 @@ fn records_that_disagree(reader: &Reader) -> Vec<(&'static str, String)> {
                 LEFT JOIN holds h ON h.id = t.id
                 WHERE s.cutoff_at IS NOT NULL AND h.id IS NULL
                     AND (t.amount < {zero} OR t.source_connection_id IS NOT NULL) LIMIT 20"
+            ),
+        ),
+        (
+            "nothing is held for what a settlement over the chain takes from a connection",
+            format!(
+                "SELECT t.id FROM settlement_transfers t
+                JOIN on_chain_settlements o ON o.settlement_id = t.settlement_id
+                LEFT JOIN holds h ON h.id = t.id
+                WHERE h.id IS NULL AND t.amount < {zero}
+                    AND t.status IN ('pending_onchain', 'onchain_initiated') LIMIT 20"
+            ),
+        ),
+        (
+            "a transfer over the chain is not where its leg is",
+            format!(
+                "SELECT t.id FROM settlement_transfers t
+                JOIN on_chain_legs l ON l.settlement_id = t.settlement_id AND l.currency = t.currency
+                    AND ((l.direction = 'gains' AND t.amount > {zero})
+                        OR (l.direction = 'losses' AND t.amount < {zero}))
+                WHERE (l.state = 'waiting' AND t.status <> 'pending_onchain')
+                    OR (l.state = 'initiated' AND t.status <> 'onchain_initiated')
+                    OR (l.state = 'completed' AND t.status <> 'completed')
+                    OR (l.state = 'failed' AND t.status <> 'onchain_failed')
+                    OR (l.state = 'rejected' AND t.status <> 'rejected')
+                    OR (l.state = 'not_started' AND t.status <> 'failed') LIMIT 20"
             ),
         ),
         (

@@ -15,6 +15,10 @@ spelled! {
         Settlement = "settlement",
         /// A connection's dispute of a settlement; the scope is the settlement.
         Dispute = "dispute",
+        /// An enterprise's external id of a settlement of which only deposits are known.
+        AnnouncedSettlement = "announced_settlement",
+        /// An enterprise's on-chain deposit: the currency and the transaction.
+        OnChainDeposit = "on_chain_deposit",
         /// An enterprise's nonce.
         Nonce = "nonce",
         /// An enterprise's place as a client; the name is empty.

@@ -23,7 +23,9 @@ pub use movement::{
     OpenTotal, Participation, Settlement, SettlementForm, SettlementState, Staging, Transfer,
     TransferParty, TransferStatus, Withdrawal, WithdrawalState,
 };
-pub use onchain::{Direction, OnChain, OnChainPart};
+pub use onchain::{
+    Direction, LegKey, LegState, OnChain, OnChainDeposit, OnChainLeg, OnChainPart, SeenDeposit,
+};
 pub use parties::{Client, Connection, ConnectionState, KeySchema, Partner};
 pub use tenancy::{
     AccessToken, AccountBalance, Enterprise, EnterpriseRole, GoAccount, InstallationRole,

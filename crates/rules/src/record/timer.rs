@@ -9,6 +9,8 @@ spelled! {
     TimerKind {
         /// A window of a staged settlement ends.
         SettlementWindow = "settlement_window",
+        /// Something was heard of deposits for clients' gains over the chain.
+        OnChainGains = "on_chain_gains",
         /// Clients' gains over the chain should have arrived.
         OnChainGainsLate = "on_chain_gains_late",
         /// Clients' losses over the chain should have left.

@@ -106,7 +106,7 @@ impl SettlementLine {
 
 impl SettlementLine {
     /// The transfer of this amount, before anything has happened to it.
-    fn transfer(&self, settlement: &Settlement, position: u32) -> Transfer {
+    pub(crate) fn transfer(&self, settlement: &Settlement, position: u32) -> Transfer {
         Transfer {
             id: TransferId::of(settlement.id, position),
             partner_id: settlement.partner_id,
@@ -221,7 +221,7 @@ fn put_staged(draft: &mut Draft<'_>, settlement: &Settlement) {
     draft.put(settlement.clone());
 }
 
-fn check_active(partner: &Partner) -> Result<(), Refusal> {
+pub(crate) fn check_active(partner: &Partner) -> Result<(), Refusal> {
     if partner.active {
         return Ok(());
     }
@@ -233,7 +233,10 @@ fn check_active(partner: &Partner) -> Result<(), Refusal> {
 }
 
 /// The parts that connections have in these transfers of a settlement.
-fn participations(settlement_id: SettlementId, transfers: &[Transfer]) -> Vec<Participation> {
+pub(crate) fn participations(
+    settlement_id: SettlementId,
+    transfers: &[Transfer],
+) -> Vec<Participation> {
     let mut parts: BTreeMap<ConnectionId, Participation> = BTreeMap::new();
     for transfer in transfers {
         let gain = transfer.amount.is_gain();
@@ -261,7 +264,7 @@ fn participations(settlement_id: SettlementId, transfers: &[Transfer]) -> Vec<Pa
 }
 
 /// Why the books are short, told to the partner: who lacks what.
-fn shortage<'a>(
+pub(crate) fn shortage<'a>(
     short: &[Shortage],
     parties: impl Iterator<Item = (&'a TransferParty, &'a Currency)> + Clone,
 ) -> Reason {
@@ -300,7 +303,7 @@ fn shortage<'a>(
     )
 }
 
-fn out_of_bounds() -> Refusal {
+pub(crate) fn out_of_bounds() -> Refusal {
     Refusal::new(
         Class::Invalid,
         "amounts_out_of_bounds",

@@ -1,5 +1,7 @@
 //! A whole network in memory, and the laws that it obeys after every batch.
 
+mod on_chain;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
@@ -9,7 +11,7 @@ use ledger::{
 };
 use rules::record::{
     AccessToken, Allocation, AllocationKind, AllocationState, Claim, Connection, ConnectionState,
-    CurrencyKey, Deposit, Dispute, DisputeClosure, MessageCall, OpenTotal, Settlement,
+    CurrencyKey, Deposit, Dispute, DisputeClosure, MessageCall, OnChain, OpenTotal, Settlement,
     SettlementState, SignedRequest, SigningKey, Transfer, TransferStatus, Withdrawal,
     WithdrawalState,
 };
@@ -63,6 +65,10 @@ macro_rules! with_all_shelves {
             claims
             signed_requests
             messages
+            timers
+            on_chain
+            on_chain_legs
+            on_chain_deposits
             open_totals
             operator_acts
             balances
@@ -302,6 +308,10 @@ fn check_steps(before: &View, part: &View) {
             (SettlementState::Pending, staging) => staging.is_some(),
             _ => false,
         };
+        let goes_on = match stored::<OnChain>(before, &was.id) {
+            Some(_) => on_chain::goes_on(before, was),
+            None => goes_on,
+        };
         kept && goes_on && windows(was) == windows(is) && (fixed(is) || !fixed(was))
     });
     each::<Transfer>(before, part, |was, is| {
@@ -322,7 +332,14 @@ fn check_steps(before: &View, part: &View) {
         let same_amount = was.amount == is.amount
             || (was.status == Waiting && was.amount.magnitude() > is.amount.magnitude());
         let step = (was.status, is.status);
-        (step.0 == step.1 || lawful.contains(&step)) && parties(was) == parties(is) && same_amount
+        let over_chain = was
+            .settlement_id
+            .is_some_and(|id| stored::<OnChain>(before, &id).is_some());
+        let lawful = match over_chain {
+            true => on_chain::may_go(was.status, is.status),
+            false => lawful.contains(&step),
+        };
+        (step.0 == step.1 || lawful) && parties(was) == parties(is) && same_amount
     });
     each::<Dispute>(before, part, |was, is| {
         let subject = |d: &Dispute| (d.settlement_id, d.connection_id, d.signed_request);
@@ -359,6 +376,7 @@ fn check_state(state: &View) {
     invariants::holds_explain_what_is_held(balances(), state.holds.iter()).expect("holds");
 
     check_settlements(state);
+    on_chain::check(state);
 
     let mut open_totals: BTreeMap<CurrencyKey, i128> = BTreeMap::new();
     for record in state.allocations.iter() {
@@ -441,7 +459,10 @@ fn check_postings(entry: &Entry) {
             ],
             "settlement_rejected" => &["net.held -> net.available"],
             "dispute_closed" => &["net.held -> net.available", "net.available -> net.held"],
-            _ => &[],
+            other => {
+                let known = on_chain::POSTINGS.iter().find(|(cause, _)| *cause == other);
+                known.map_or(&[], |(_, postings)| postings)
+            }
         };
         assert!(lawful.contains(&moved.as_str()), "{}: {moved}", entry.cause);
         let (from, to) = (&posting.from.account, &posting.to.account);
@@ -451,6 +472,8 @@ fn check_postings(entry: &Entry) {
             "_reserved",
             "_released",
             "_staged",
+            "_started",
+            "_losses_failed",
             "_rejected",
             "dispute_closed",
         ];
@@ -489,14 +512,21 @@ pub(crate) fn check_journal(state: &View) {
     let events: BTreeSet<_> = state
         .entries
         .iter()
+        .filter(|entry| !on_chain::is_about_chains(entry))
         .map(|e| (&e.cause, e.subject))
         .collect();
+    let on_chain = state
+        .entries
+        .iter()
+        .filter(|e| on_chain::is_about_chains(e));
+    let on_chain = on_chain.count();
     assert_eq!(
         ids.len(),
         state.entries.len(),
         "two entries share an identifier"
     );
-    assert_eq!(events.len(), state.entries.len(), "an event happened twice");
+    let others = state.entries.len() - on_chain;
+    assert_eq!(events.len(), others, "an event happened twice");
 
     let held = |id| stored::<Hold>(state, &HoldId(id)).is_some();
     let reserved = state.allocations.iter().filter(|a| held(a.id.0)).count();
@@ -514,10 +544,15 @@ pub(crate) fn check_journal(state: &View) {
         + state.withdrawals.iter().filter(paid_or_cancelled).count()
         + reserved
         + ended
-        + state.settlements.iter().filter(completed).count();
+        + (state.settlements.iter())
+            .filter(|s| !on_chain::is_over_chain(state, s.id))
+            .filter(completed)
+            .count();
     // These have an entry only if they move something.
     let optional = ["settlement_staged", "settlement_rejected", "dispute_closed"];
-    let always = |entry: &&Entry| !optional.contains(&entry.cause.as_ref());
+    let always = |entry: &&Entry| {
+        !optional.contains(&entry.cause.as_ref()) && !on_chain::is_about_chains(entry)
+    };
     let entries = state.entries.iter().filter(always).count();
     assert_eq!(entries, expected, "entries and events do not match");
 }
@@ -546,6 +581,10 @@ fn check_settlements(state: &View) {
             continue;
         };
         let settlement = stored::<Settlement>(state, &settlement).expect("its settlement");
+        if on_chain::is_over_chain(state, settlement.id) {
+            on_chain::check_transfer(state, transfer, hold);
+            continue;
+        }
         if settlement.staging.is_none() {
             assert_eq!(hold, None, "nothing is held for what is booked at once");
             continue;

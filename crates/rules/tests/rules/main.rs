@@ -6,6 +6,7 @@
 
 mod harness;
 mod network;
+mod on_chain;
 mod steps;
 
 mod allocating;

@@ -18,6 +18,7 @@ mod holds;
 mod input;
 mod keys;
 mod members;
+mod on_chain;
 mod partners;
 mod settlements;
 mod spellings;
@@ -71,6 +72,16 @@ pub(crate) fn routes() -> OpenApiRouter<Serving> {
         .routes(routes!(settlements::waiting_transfers))
         .routes(routes!(settlements::reject))
         .routes(routes!(acts::list))
+        .routes(routes!(on_chain::list))
+        .routes(routes!(on_chain::read_one))
+        .routes(routes!(on_chain::deposits))
+        .routes(routes!(on_chain::deposit_seen))
+        .routes(routes!(on_chain::losses_started))
+        .routes(routes!(on_chain::losses_seen))
+        .routes(routes!(on_chain::losses_failed))
+        .routes(routes!(on_chain::gains_failed))
+        .routes(routes!(on_chain::received_returned))
+        .routes(routes!(on_chain::reject))
         .routes(routes!(clock::read))
         .routes(routes!(clock::advance))
 }

@@ -55,6 +55,8 @@ pub(crate) fn enterprise() -> OpenApiRouter<Serving> {
         .routes(routes!(settlements::list_of_partner, settlements::settle))
         .routes(routes!(settlements::settle_not_reconciled))
         .routes(routes!(settlements::read_of_partner))
+        .routes(routes!(on_chain::settle))
+        .routes(routes!(on_chain::announce))
         .routes(routes!(
             on_chain::sign_deposits,
             on_chain::sign_deposits_by_get

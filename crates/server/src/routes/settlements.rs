@@ -32,7 +32,7 @@ use crate::{
     error::ApiError,
     gate::{Call, Demand, Reads, ReadsSettlement, WritesSettlement},
     openapi::{Conflict, EnterprisePath, Fault, Gate, NotFound, Unprocessable},
-    projection::{self, DisputeEyes},
+    projection::{self, DisputeEyes, on_chain},
 };
 
 /// Payload to sign for a settlement
@@ -271,13 +271,20 @@ pub(super) async fn list_of_client(
     let found = network
         .client_settlements(&call.caller, filter, page)
         .await?;
+    let facts = network
+        .on_chain_facts(found.iter().map(|view| view.settlement.id))
+        .await?;
     let shown = found.iter().map(|view| ClientSettlement {
         transfer_direction: match (view.sends, view.receives) {
             (true, true) => TransferDirection::SendAndReceive,
             (true, false) => TransferDirection::Send,
             (false, _) => TransferDirection::Receive,
         },
-        settlement: projection::client_settlement(view),
+        settlement: on_chain::marked(
+            projection::client_settlement(view),
+            &view.settlement,
+            &facts,
+        ),
     });
     ok(ClientSettlementsResponse {
         settlements: shown.collect(),
@@ -309,11 +316,16 @@ pub(super) async fn read_of_client(
         .await?;
     let eyes = DisputeEyes::Client;
     let name = &call.caller.enterprise.name;
+    let facts = network.on_chain_facts([view.settlement.id]).await?;
     let shown = transfers
         .iter()
-        .map(|view| projection::masked_transfer(view, name));
+        .map(|view| projection::masked_transfer(view, name, &facts));
     ok(ClientSettlementResponse {
-        settlement: projection::client_settlement(&view),
+        settlement: on_chain::marked(
+            projection::client_settlement(&view),
+            &view.settlement,
+            &facts,
+        ),
         settlement_transfers: shown.collect(),
         settling_disputes: (settling.iter())
             .filter_map(|view| projection::settling_dispute(view, eyes))
@@ -363,9 +375,12 @@ pub(super) async fn transfers(
     let page = page(sent.page);
     let found = network.client_transfers(&call.caller, filter, page).await?;
     let name = &call.caller.enterprise.name;
+    let facts = network
+        .on_chain_facts(found.iter().map(|view| view.settlement.id))
+        .await?;
     let shown = found
         .iter()
-        .map(|view| projection::masked_transfer(view, name));
+        .map(|view| projection::masked_transfer(view, name, &facts));
     ok(SettlementTransfersResponse {
         settlement_transfers: shown.collect(),
     })
@@ -401,8 +416,15 @@ pub(super) async fn list_of_partner(
     let found = network
         .partner_settlements(&call.caller, filter, page)
         .await?;
+    let facts = network
+        .on_chain_facts(found.iter().map(|settlement| settlement.id))
+        .await?;
+    let shown = found.iter().map(|settlement| {
+        let shown = projection::settlement(settlement);
+        on_chain::marked(shown, settlement, &facts)
+    });
     ok(PartnerSettlementsResponse {
-        settlements: found.iter().map(projection::settlement).collect(),
+        settlements: shown.collect(),
     })
 }
 
@@ -440,12 +462,17 @@ pub(super) async fn read_of_partner(
         .settlement_disputes(&call.caller, Side::Partner, &detail.settlement)
         .await?;
     let eyes = DisputeEyes::Partner(&detail.terms);
+    let facts = network.on_chain_facts([detail.settlement.id]).await?;
     let shown = detail
         .transfers
         .iter()
-        .map(|transfer| projection::partner_transfer(transfer, &detail.terms));
+        .map(|transfer| projection::partner_transfer(transfer, &detail.terms, &facts));
     ok(PartnerSettlementResponse {
-        settlement: projection::settlement(&detail.settlement),
+        settlement: on_chain::marked(
+            projection::settlement(&detail.settlement),
+            &detail.settlement,
+            &facts,
+        ),
         settlement_transfers: shown.collect::<Result<_, _>>()?,
         settling_disputes: (settling.iter())
             .filter_map(|view| projection::settling_dispute(view, eyes))

@@ -16,7 +16,7 @@ const DEPTH_MAX: usize = 14;
 #[test]
 fn the_document_keeps_the_contract() {
     let contract = Contract::read(CONTRACT);
-    assert_eq!(contract.operations.len(), 43);
+    assert_eq!(contract.operations.len(), 45);
     let differences = contract.differences(&document());
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }

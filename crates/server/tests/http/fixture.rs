@@ -62,6 +62,8 @@ pub(crate) struct Options {
     pub(crate) network: network::Settings,
     /// Whether the installation has a test clock.
     pub(crate) test_clock: bool,
+    /// Whether the partner may settle over the chain.
+    pub(crate) on_chain: bool,
     /// What the client has in custody, by ticker.
     pub(crate) client_funds: Vec<(&'static str, i128)>,
     /// What the partner has in custody, by ticker.
@@ -89,6 +91,7 @@ impl Default for Options {
             requests_kept: None,
             network: network::Settings::default(),
             test_clock: false,
+            on_chain: false,
             client_funds: funds.clone(),
             partner_funds: funds,
         }
@@ -615,7 +618,7 @@ pub(crate) fn configuration(
             currency("ofcusdt", "USDT"),
         ],
         public_key: None,
-        on_chain: false,
+        on_chain: options.on_chain,
         activation: Activation::Immediate,
         release_unanswered_after_s: 86_400,
         updated_at: Timestamp(0),

@@ -15,6 +15,7 @@ mod late_answers;
 mod main_job;
 mod monitoring;
 mod movements;
+mod on_chain;
 mod onboarding;
 mod operating;
 mod overload;

@@ -204,7 +204,7 @@ macro_rules! for_each_stored {
         $call! {
             enterprises, users, memberships, access_tokens, token_uses, go_accounts, signing_keys, currencies,
             configurations, clients, partners, connections, allocations, settlements, transfers,
-            participations, disputes, dispute_closures, deposits, withdrawals, claims, signed_requests, messages, on_chain, timers, open_totals,
+            participations, disputes, dispute_closures, deposits, withdrawals, claims, signed_requests, messages, on_chain, on_chain_legs, on_chain_deposits, timers, open_totals,
             operator_acts, balances, holds
         }
     };

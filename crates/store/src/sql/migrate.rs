@@ -83,6 +83,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "statements_and_events",
         template: include_str!("migrations/0009_statements_and_events.sql"),
     },
+    Migration {
+        version: 10,
+        name: "on_chain",
+        template: include_str!("migrations/0010_on_chain.sql"),
+    },
 ];
 
 const RECORD: &str = "

@@ -2,6 +2,7 @@
 //!
 //! States that no command reaches yet are put as they are.
 
+mod on_chain;
 mod tenancy;
 
 use ledger::{

@@ -12,6 +12,7 @@ mod go_account;
 mod hold;
 mod key;
 mod member;
+mod on_chain;
 mod partner;
 mod partner_configuration;
 mod request;
@@ -98,6 +99,9 @@ enum Noun {
     /// What operators did
     #[command(subcommand)]
     Act(act::Verb),
+    /// Settlement over the chain: what was seen there, and giving up what will not come
+    #[command(subcommand)]
+    OnChain(on_chain::Verb),
     /// Business time, and the test clock of an installation that has one
     #[command(subcommand)]
     Clock(clock::Verb),
@@ -129,6 +133,7 @@ impl OperatorCommand {
             Noun::Withdrawal(verb) => verb.request(),
             Noun::Hold(verb) => verb.request(),
             Noun::Act(verb) => verb.request(),
+            Noun::OnChain(verb) => verb.request(),
             Noun::Clock(verb) => verb.request(),
             Noun::Apply { file } => {
                 let file = read(&file, NetworkFile::parse)?;
@@ -182,6 +187,8 @@ mod tests {
             Noun::Token(verb) => verb.request(),
             Noun::Partner(verb) => verb.request(),
             Noun::Deposit(verb) => verb.request(),
+            Noun::OnChain(verb) => verb.request(),
+            Noun::Clock(verb) => verb.request(),
             _ => panic!("the test does not know this noun"),
         }
     }
@@ -205,6 +212,15 @@ mod tests {
 
         let revoked = request(&["token", "revoke", "a/b"]);
         assert_eq!(revoked, Request::Delete("/tokens/a%2Fb".to_owned()));
+
+        let seen = request(&["on-chain", "losses-seen", "s", "ofcbtc", "--tx", "b1"]);
+        let path = "/onChainSettlements/s/losses/ofcbtc/seen";
+        let body = serde_json::json!({"onChainTxId": "b1"});
+        assert_eq!(seen, Request::Post(path.to_owned(), body));
+
+        let advanced = request(&["clock", "advance", "--seconds", "60"]);
+        let body = serde_json::json!({"seconds": 60, "to": null});
+        assert_eq!(advanced, Request::Post("/clock/advance".to_owned(), body));
 
         let updated = request(&["partner", "update", "p", "--active", "false"]);
         let body = serde_json::json!({"active": false, "stable": null});

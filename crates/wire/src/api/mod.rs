@@ -7,8 +7,6 @@
 //! Spellings follow the protocol: members in camel case; what is optional is left out, never
 //! `null`, except where the protocol says nullable; times as [`DateTime`]; amounts as text.
 //! Letters and numbers such as C10 or P6 name the operations of the OES wire description.
-//!
-//! On-chain settlements will stand beside their neighbours in [`settlements`].
 
 pub mod allocations;
 pub mod balances;

@@ -32,6 +32,11 @@ async fn operations(world: &World) -> Vec<(Method, String)> {
             .replace("{keyId}", &fresh_id())
             .replace("{tokenId}", &Uuid::new_v4().to_string())
             .replace("{withdrawalId}", &Uuid::new_v4().to_string())
+            .replace("{depositId}", &Uuid::new_v4().to_string())
+            .replace("{settlementId}", &Uuid::new_v4().to_string())
+            .replace("{closureId}", &Uuid::new_v4().to_string())
+            .replace("{disputeId}", &Uuid::new_v4().to_string())
+            .replace("{currency}", "ofcbtc")
             .replace("{allocationId}", &Uuid::new_v4().to_string());
         assert!(!path.contains('{'), "{path}");
         for method in operations.as_object().expect("operations").keys() {

@@ -49,6 +49,7 @@ fn holds(list: &Value, wanted: &Value) -> bool {
 async fn every_route_answers_and_what_was_made_is_listed() {
     let options = Options {
         test_clock: true,
+        on_chain: true,
         ..Options::default()
     };
     on_each_database(options, async |world| {
@@ -265,6 +266,8 @@ async fn every_route_answers_and_what_was_made_is_listed() {
             .await;
         assert_eq!(released["hold"]["status"], "released");
 
+        visit_on_chain(&mut tour, connection).await;
+
         let clock = tour.visit(get.clone(), "/clock", &[], none.clone()).await;
         assert_eq!(clock["clock"]["aheadMicroseconds"], 0);
         let seconds = json!({"seconds": 1});
@@ -280,6 +283,60 @@ async fn every_route_answers_and_what_was_made_is_listed() {
         assert_eq!(tour.seen, documented(world).await, "a route has no test");
     })
     .await;
+}
+
+/// The routes about settlement over the chain.
+async fn visit_on_chain(tour: &mut Tour<'_>, connection: uuid::Uuid) {
+    use crate::on_chain::{announced, started};
+    let world = tour.world;
+    let (get, post, none) = (Method::GET, Method::POST, Value::Null);
+    world.script_faults(json!([])).await;
+    crate::settling::allocate(&world.client, connection, "ofcbtc", 9).await;
+    let amounts = json!({connection.to_string(): {"BTC": "-2", "ETH": "3"}});
+    let mut ids = Vec::new();
+    for name in ["chain-1", "chain-2", "chain-3"] {
+        ids.push(started(world, name, &amounts).await.to_string());
+    }
+    let (deposits, unposted) = announced(world, "chain-4", &[("ETH", "t1")]).await;
+    let listed = tour
+        .visit(get.clone(), "/onChainSettlements", &[], none.clone())
+        .await;
+    assert_eq!(listed["settlements"].as_array().map(Vec::len), Some(3));
+    let listed = tour
+        .visit(get.clone(), "/onChainDeposits", &[], none.clone())
+        .await;
+    assert_eq!(listed["deposits"][0]["id"], json!(deposits[0]));
+    let route = "/onChainDeposits/{depositId}/seen";
+    let one = [("depositId", deposits[0].as_str())];
+    let body = json!({"amount": "3", "transferId": "custody-1"});
+    let seen = tour.visit(post.clone(), route, &one, body).await;
+    assert_eq!(seen["deposit"]["amount"], "3");
+    let of = |id| [("settlementId", id), ("currency", "ofceth")];
+    let route = "/onChainSettlements/{settlementId}/gains/{currency}/returned";
+    let back = tour
+        .visit(post.clone(), route, &of(&unposted), none.clone())
+        .await;
+    assert_eq!(back["amount"], "3");
+    let reason = json!({"reason": "given up"});
+    let route = "/onChainSettlements/{settlementId}/gains/{currency}/failed";
+    tour.visit(post.clone(), route, &of(&ids[0]), reason.clone())
+        .await;
+    let of = |id| [("settlementId", id), ("currency", "ofcbtc")];
+    let route = "/onChainSettlements/{settlementId}/losses/{currency}/started";
+    tour.visit(post.clone(), route, &of(&ids[0]), json!({}))
+        .await;
+    let route = "/onChainSettlements/{settlementId}/losses/{currency}/seen";
+    let body = json!({"onChainTxId": "b1"});
+    tour.visit(post.clone(), route, &of(&ids[0]), body).await;
+    let route = "/onChainSettlements/{settlementId}/losses/{currency}/failed";
+    tour.visit(post.clone(), route, &of(&ids[1]), reason.clone())
+        .await;
+    let route = "/onChainSettlements/{settlementId}/reject";
+    let one = [("settlementId", ids[2].as_str())];
+    tour.visit(post, route, &one, reason).await;
+    let route = "/onChainSettlements/{settlementId}";
+    let read = tour.visit(get, route, &one, none).await;
+    assert_eq!(read["settlement"]["status"], "rejected");
 }
 
 /// The routes of the operator API, as the document has them.

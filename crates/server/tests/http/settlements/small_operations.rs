@@ -60,6 +60,7 @@ async fn deposits_and_trades_are_composed_to_be_signed() {
         "nonce": "n1",
     });
     type Spoil = fn(&mut Value);
+    type Spoils<'a> = &'a [(&'static str, Spoil)];
     let odd_deposits: [(&str, Spoil); 4] = [
         ("externalSettlementId", |d| {
             d["externalSettlementId"] = "".into()
@@ -90,7 +91,7 @@ async fn deposits_and_trades_are_composed_to_be_signed() {
             t["tradeCorrection"]["reason"] = "".into()
         }),
     ];
-    let cases: [(&str, Value, &[(&str, Spoil)]); 2] = [
+    let cases: [(&str, Value, Spoils<'_>); 2] = [
         (
             "/partners/settlements/onchain/deposits/signing",
             deposits,

@@ -16,8 +16,8 @@ pub use dispute::{
     SettlingDispute,
 };
 pub use on_chain::{
-    NewOnChainDeposit, NewOnChainDeposits, NewOnChainSettlement, OnChainAmounts, OnChainDeposit,
-    OnChainDepositsResponse, OnChainDepositsToSign, OnChainSettlementResponse,
+    ExactNumber, NewOnChainDeposit, NewOnChainDeposits, NewOnChainSettlement, OnChainAmounts,
+    OnChainDeposit, OnChainDepositsResponse, OnChainDepositsToSign, OnChainSettlementResponse,
     OnChainSettlementStarted,
 };
 pub use request::{NewSettlement, NewStagedSettlement, SettlementToSign};

@@ -9,7 +9,7 @@ use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use super::amounts::{self, PartyAmount, SettlementAmounts};
-use super::{PendingSettlement, Settlement};
+use super::{PendingSettlement, Settlement, SettlementRecord};
 use crate::api::quantity::PartnerQuantity;
 use crate::api::signed::Content;
 use crate::api::{DateTime, bounds};
@@ -26,7 +26,7 @@ pub struct OnChainAmounts(pub Vec<PartyAmount>);
 
 impl OnChainAmounts {
     fn take(body: &Reader<'_>, name: &str) -> Option<Self> {
-        match SettlementAmounts::take(body, name)? {
+        match SettlementAmounts::take(body, name, 1)? {
             SettlementAmounts::Party(amounts) => Some(Self(amounts)),
             SettlementAmounts::Pair(_) => {
                 let message = "must hold amounts of single connections: what is between two connections is not settled over the chain";
@@ -85,6 +85,18 @@ impl Content for NewOnChainSettlement {
 
     fn nonce_mut(&mut self) -> &mut String {
         &mut self.nonce
+    }
+}
+
+impl Settlement {
+    /// What it has in every state, to change it.
+    pub fn record_mut(&mut self) -> &mut SettlementRecord {
+        match self {
+            Settlement::Pending(settlement) => &mut settlement.record,
+            Settlement::Completed(settlement) => &mut settlement.record,
+            Settlement::Failed(settlement) => &mut settlement.record,
+            Settlement::Rejected(settlement) => &mut settlement.record,
+        }
     }
 }
 
