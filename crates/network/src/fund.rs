@@ -1,8 +1,10 @@
-//! Booking what enters and leaves custody (decisions §2, Q60). Operators do it.
+//! Booking what enters and leaves custody (decisions §2, Q60). Operators do it, or propose it where a
+//! second operator is required.
 
 use ledger::{Amount, Currency, EntryId, GoAccountId};
 use rules::{
     DepositId, WithdrawalId,
+    approve::Undertaken,
     fund::{BookDeposit, FinishWithdrawal, RequestWithdrawal, WithdrawalEnding},
     record::{Deposit, Withdrawal},
 };
@@ -40,9 +42,9 @@ impl Operator<'_> {
     /// # Errors
     ///
     /// See [`Failure`].
-    pub async fn book_deposit(&self, movement: Movement) -> Result<Deposit, Failure> {
+    pub async fn book_deposit(&self, movement: Movement) -> Result<Undertaken<Deposit>, Failure> {
         let custody_source = self.custody_source(&movement.currency).await?;
-        let booked = self.submit(BookDeposit {
+        let booked = self.undertake(BookDeposit {
             id: DepositId(self.draw_id()),
             entry_id: EntryId(self.draw_id()),
             go_account_id: movement.go_account_id,
@@ -62,9 +64,12 @@ impl Operator<'_> {
     /// # Errors
     ///
     /// See [`Failure`].
-    pub async fn request_withdrawal(&self, movement: Movement) -> Result<Withdrawal, Failure> {
+    pub async fn request_withdrawal(
+        &self,
+        movement: Movement,
+    ) -> Result<Undertaken<Withdrawal>, Failure> {
         let custody_source = self.custody_source(&movement.currency).await?;
-        self.submit(RequestWithdrawal {
+        self.undertake(RequestWithdrawal {
             id: WithdrawalId(self.draw_id()),
             entry_id: EntryId(self.draw_id()),
             go_account_id: movement.go_account_id,
@@ -86,8 +91,8 @@ impl Operator<'_> {
         &self,
         id: Uuid,
         ending: WithdrawalEnding,
-    ) -> Result<Withdrawal, Failure> {
-        self.submit(FinishWithdrawal {
+    ) -> Result<Undertaken<Withdrawal>, Failure> {
+        self.undertake(FinishWithdrawal {
             id: WithdrawalId(id),
             entry_id: EntryId(self.draw_id()),
             ending,

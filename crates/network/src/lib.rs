@@ -10,6 +10,7 @@
 
 mod admission;
 mod allocate;
+mod approve;
 mod authority;
 mod clock;
 mod connect;
@@ -28,6 +29,7 @@ mod seal;
 mod settle;
 mod signing;
 mod stage;
+mod suspend;
 mod timers;
 mod watch;
 mod windows;

@@ -4,9 +4,9 @@ use ledger::{Currency, EntryId, GoAccountId, Timestamp};
 use partner::Endpoint;
 use rand::RngExt;
 use rules::{
-    AllocationId, Class, Command, EnterpriseId, PartnerId, Reason, Refusal, SigningKeyId, TokenId,
-    UserId,
-    allocate::{AskAgain, Conclude, Verdict},
+    AllocationId, Class, Command, EnterpriseId, PartnerId, Refusal, SigningKeyId, TokenId, UserId,
+    allocate::AskAgain,
+    approve::Undertaken,
     operate::{
         Act, AddSigningKey, IssueToken, OpenGoAccount, PutCurrency, PutEnterprise, PutMembership,
         PutPartnerConfiguration, PutUser, RevokeSigningKey, RevokeToken, UpdatePartner,
@@ -16,6 +16,7 @@ use rules::{
         Membership, Message, NetworkCurrency, Partner, PartnerConfiguration, Scope, SigningKey,
         TokenSecret, User,
     },
+    release::ReleaseHold,
 };
 use store::{Page, Store};
 use uuid::Uuid;
@@ -400,24 +401,19 @@ impl Operator<'_> {
         Ok(record)
     }
 
-    /// Gives the money of a reserved record back and has the partner told.
-    pub async fn release(&self, id: Uuid, reason: &str) -> Result<Allocation, Failure> {
-        let concluded = self
-            .submit(Conclude {
+    /// Gives the money of a reserved record back and has the partner told, or proposes it.
+    pub async fn release(&self, id: Uuid, reason: &str) -> Result<Undertaken<Allocation>, Failure> {
+        let undertaken = self
+            .undertake(ReleaseHold {
                 id: AllocationId(id),
                 entry_id: EntryId(self.draw_id()),
-                verdict: Verdict::Released {
-                    reason: Reason::new("released_by_operator", reason),
-                    tell_partner: true,
-                },
-                operator: Some(self.act()),
+                reason: reason.to_owned(),
+                operator: self.act(),
             })
             .await?;
-        self.network.tell_news(concluded.allocation.partner_id);
-        if !concluded.changed {
-            let message = "the record has ended already and stays as it is";
-            return Err(Refusal::new(Class::Conflict, "already_final", message).into());
+        if let Undertaken::Done { outcome, .. } = &undertaken {
+            self.network.tell_news(outcome.partner_id);
         }
-        Ok(concluded.allocation)
+        Ok(undertaken)
     }
 }

@@ -16,11 +16,12 @@ use crate::{
     operate::Act,
     planted::{Fault, is_planted},
     record::{
-        Allocation, AllocationKind, AllocationState, Answering, Claim, ClaimKey, ClaimKind,
+        Allocation, AllocationKind, AllocationState, Answering, Claim, ClaimKey, ClaimKind, Client,
         Connection, CurrencyKey, Message, MessageCall, NetworkCurrency, OpenTotal, Partner,
         PartnerConfiguration,
     },
     refusal::differing,
+    suspend::{connection_suspended, obstacle_of_client},
 };
 
 /// The parties and accounts of an allocation. They never change once a connection exists, so
@@ -186,7 +187,7 @@ impl Reserve {
     fn obstacle(
         &self,
         draft: &Draft<'_>,
-        connection: &Connection,
+        (client, connection): (&Client, &Connection),
         partner: &Partner,
         configuration: Option<&PartnerConfiguration>,
     ) -> Option<Reason> {
@@ -195,7 +196,13 @@ impl Reserve {
             let message = "the partner has not accepted this connection yet";
             return Some(Reason::new("connection_not_initialized", message));
         }
-        // A client gets its money back over a stopped connection and from a stopped partner.
+        // A client gets its money back when it, its connection or the partner is stopped.
+        if let Some(reason) = obstacle_of_client(client).filter(|_| allocates) {
+            return Some(reason);
+        }
+        if allocates && connection.suspended.is_some() {
+            return Some(connection_suspended());
+        }
         if allocates && !connection.active {
             let message = "the connection is inactive; activate it to allocate over it";
             return Some(Reason::new("connection_inactive", message));
@@ -252,6 +259,7 @@ impl Command for Reserve {
 
     fn keys(&self) -> Keys {
         let mut keys = self.signed.keys();
+        keys.clients.insert(self.route.client_id);
         keys.connections.insert(self.route.connection_id);
         keys.partners.insert(self.route.partner_id);
         keys.configurations.insert(self.configuration_key());
@@ -279,6 +287,8 @@ impl Command for Reserve {
             .filter(|c| c.client_enterprise_id == route.client_enterprise_id)
             .cloned()
             .ok_or_else(|| Refusal::not_found("connection"))?;
+        let client = draft.find::<Client>(&route.client_id).cloned();
+        let client = client.ok_or_else(|| Refusal::not_found("client"))?;
         let partner = draft.find::<Partner>(&route.partner_id).cloned();
         let partner = partner.ok_or_else(|| Refusal::not_found("partner"))?;
         if let Some(claim) = draft.find::<Claim>(&self.claim()) {
@@ -290,7 +300,7 @@ impl Command for Reserve {
             return Err(unknown_currency(&self.currency));
         }
         let configuration = draft.find::<PartnerConfiguration>(&self.configuration_key());
-        let obstacle = self.obstacle(draft, &connection, &partner, configuration);
+        let obstacle = self.obstacle(draft, (&client, &connection), &partner, configuration);
         let answering = configuration.map_or(Answering::Synchronous, |c| match self.kind {
             AllocationKind::Allocation => c.allocations,
             AllocationKind::Deallocation => c.deallocations,

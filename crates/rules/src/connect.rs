@@ -11,6 +11,7 @@ use crate::{
         PartnerConfiguration,
     },
     signed::check_licence,
+    suspend::{obstacle_of_client, refuse_suspended},
 };
 
 /// A client wants to be connected to a partner (C6).
@@ -100,6 +101,7 @@ impl Command for OpenConnection {
             partner_enterprise_id: partner.enterprise_id.clone(),
             network_account_id: self.network_account_id,
             active: true,
+            suspended: None,
             nonce: self.signed.nonce.clone(),
             signed_request: self.signed.request.id,
             proof: self.proof.clone(),
@@ -129,6 +131,10 @@ impl OpenConnection {
         partner: &Partner,
     ) -> Result<(), Refusal> {
         check_partner_takes(partner, self.key_schema)?;
+        if let Some(reason) = obstacle_of_client(client) {
+            let class = Class::Unprocessable;
+            return Err(Refusal { class, reason });
+        }
         let refuse = |name, message: String| Err(Refusal::new(Class::Unprocessable, name, message));
         if client.trust_org != partner.trust_org {
             let message = "client and partner belong to different trust organisations".to_owned();
@@ -269,11 +275,16 @@ impl Command for UpdateConnection {
                 "the partner has rejected this connection; open a new one",
             ));
         }
-        let active = self.active.unwrap_or(connection.active);
-        let name = self.name.clone().unwrap_or_else(|| connection.name.clone());
-        if (active, &name) != (connection.active, &connection.name) {
-            connection.active = active;
-            connection.name = name;
+        let before = connection.clone();
+        connection.name = self.name.clone().unwrap_or(connection.name);
+        match (&mut connection.suspended, self.active) {
+            (_, None) => {}
+            (None, Some(active)) => connection.active = active,
+            (Some(_), Some(true)) => return Err(refuse_suspended()),
+            // It stays inactive once it is reactivated.
+            (Some(suspended), Some(false)) => suspended.wanted_active = false,
+        }
+        if connection != before {
             connection.updated_at = now;
             draft.put(connection.clone());
         }

@@ -27,6 +27,8 @@ ledger::uuid_identifiers! {
     WithdrawalId;
     /// A transaction that a partner has announced for an on-chain settlement.
     OnChainDepositId;
+    /// An act on money that waits for a second operator, or did.
+    ProposalId;
 }
 
 ledger::hex_identifiers! {

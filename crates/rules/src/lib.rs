@@ -12,6 +12,7 @@ mod signed;
 mod view;
 
 pub mod allocate;
+pub mod approve;
 pub mod clock;
 pub mod connect;
 pub mod deliver;
@@ -21,16 +22,19 @@ pub mod fund;
 pub mod onboard;
 pub mod onchain;
 pub mod operate;
+pub mod partner_key;
 pub mod planted;
 pub mod record;
+pub mod release;
 pub mod settle;
+pub mod suspend;
 pub mod timer;
 
 pub use command::{Command, Decidable, Submission};
 pub use identifier::{
     AllocationId, ClientId, ConnectionId, DepositId, DisputeClosureId, DisputeId, EnterpriseId,
-    EnterpriseIdError, OnChainDepositId, PartnerId, SettlementId, SigningKeyId, TokenId,
-    TransferId, UserId, WithdrawalId,
+    EnterpriseIdError, OnChainDepositId, PartnerId, ProposalId, SettlementId, SigningKeyId,
+    TokenId, TransferId, UserId, WithdrawalId,
 };
 pub use refusal::{Class, Reason, Refusal};
 pub use signed::Signed;

@@ -91,6 +91,7 @@ fn client_of(
         enterprise_id: enterprise_id.clone(),
         trust_org,
         go_account_id,
+        suspended_at: None,
         created_at: now,
         updated_at: now,
     };

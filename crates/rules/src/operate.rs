@@ -9,6 +9,7 @@ use ledger::{Currency, GoAccountId, Timestamp};
 
 use crate::{
     Class, Command, Draft, EnterpriseId, Keys, PartnerId, Refusal, SigningKeyId, TokenId, UserId,
+    approve::{check_role_stays, check_token_is_own},
     record::{
         AccessToken, Enterprise, EnterpriseRole, GoAccount, InstallationRole, Membership,
         NetworkCurrency, OperatorAct, Partner, PartnerConfiguration, SigningKey, TokenUse, User,
@@ -290,12 +291,14 @@ impl Command for PutUser {
     fn keys(&self) -> Keys {
         Keys {
             users: [self.id].into(),
+            approval_policy: [()].into(),
             ..Keys::default()
         }
     }
 
     fn decide(&self, draft: &mut Draft<'_>, now: Timestamp) -> Result<User, Refusal> {
         let before = draft.find::<User>(&self.id).cloned();
+        check_role_stays(draft, before.as_ref().and_then(|user| user.role), self.role)?;
         let mut after = before.clone().unwrap_or(User {
             id: self.id,
             name: String::new(),
@@ -403,6 +406,7 @@ impl Command for IssueToken {
         Keys {
             users: [self.token.user_id].into(),
             access_tokens: [self.token.id].into(),
+            approval_policy: [()].into(),
             ..Keys::default()
         }
     }
@@ -414,6 +418,7 @@ impl Command for IssueToken {
         if let Some(known) = draft.find::<AccessToken>(&self.token.id) {
             return Ok(known.clone());
         }
+        check_token_is_own(draft, &self.token, &self.operator)?;
         let token = AccessToken {
             created_at: now,
             ..self.token.clone()

@@ -13,16 +13,17 @@ use ledger::{Account, Balance, BookError, Entry, EntryNumber, Hold, HoldId, bala
 
 use crate::{
     AllocationId, ClientId, ConnectionId, DepositId, DisputeClosureId, DisputeId, EnterpriseId,
-    OnChainDepositId, PartnerId, SettlementId, SigningKeyId, TokenId, TransferId, UserId,
-    WithdrawalId,
+    OnChainDepositId, PartnerId, ProposalId, SettlementId, SigningKeyId, TokenId, TransferId,
+    UserId, WithdrawalId,
     clock::TestClock,
     event::{self, Event},
     record::{
-        AccessToken, AccountBalance, Allocation, Claim, ClaimKey, Client, Connection, CurrencyKey,
-        Deposit, Dispute, DisputeClosure, Enterprise, GoAccount, LegKey, Membership, Message,
-        NetworkCurrency, OnChain, OnChainDeposit, OnChainLeg, OpenTotal, OperatorAct,
-        Participation, Partner, PartnerConfiguration, Settlement, SignedRequest, SigningKey, Timer,
-        TimerKind, TokenUse, Transfer, User, Withdrawal,
+        AccessToken, AccountBalance, Allocation, ApprovalPolicy, Claim, ClaimKey, Client,
+        Connection, CurrencyKey, Deposit, Dispute, DisputeClosure, Enterprise, GoAccount,
+        LatestProposal, LegKey, Membership, Message, NetworkCurrency, OnChain, OnChainDeposit,
+        OnChainLeg, OpenTotal, OperatorAct, Participation, Partner, PartnerConfiguration, Proposal,
+        Settlement, SignedRequest, SigningKey, Timer, TimerKind, TokenUse, Transfer, User,
+        Withdrawal,
     },
 };
 
@@ -256,6 +257,11 @@ macro_rules! shelves {
                 }
             }
 
+            /// Whether nothing stands in it.
+            fn is_empty(&self) -> bool {
+                self.entries.is_empty() && self.test_clock.is_none() $(&& self.$name.slots.is_empty())+
+            }
+
             /// Takes over what the commands on `part` changed, as storage does at a commit.
             pub fn commit(&mut self, part: View) {
                 $(for record in part.$name.changed() {
@@ -343,6 +349,12 @@ shelves! {
     timers: Timer, by (TimerKind, uuid::Uuid);
     /// What is reserved at a partner and not yet answered.
     open_totals: OpenTotal, by CurrencyKey;
+    /// How acts on money are approved; there is one.
+    approval_policy: ApprovalPolicy, by ();
+    /// Acts on money that wait for a second operator, or did.
+    proposals: Proposal, by ProposalId;
+    /// The latest proposal about each thing.
+    latest_proposals: LatestProposal, by String;
     /// What operators did.
     operator_acts: OperatorAct, by uuid::Uuid;
     /// What stands on accounts.
@@ -377,6 +389,19 @@ impl<'view> Draft<'view> {
             view,
             written: View::default(),
         }
+    }
+
+    /// A draft that goes on from here and that nothing comes of.
+    pub(crate) fn trial(&self) -> Draft<'view> {
+        Draft {
+            view: self.view,
+            written: self.written.clone(),
+        }
+    }
+
+    /// Whether nothing was written.
+    pub(crate) fn is_unwritten(&self) -> bool {
+        self.written.is_empty()
     }
 
     /// The record under `key`, as this command has left it.
@@ -464,6 +489,7 @@ impl View {
         self.currencies.remember(committed.currencies, at_most);
         self.configurations
             .remember(committed.configurations, at_most);
+        self.clients.remember(committed.clients, at_most);
         self.partners.remember(committed.partners, at_most);
         self.connections.remember(committed.connections, at_most);
         self.open_totals.remember(committed.open_totals, at_most);

@@ -14,6 +14,7 @@ mod journal;
 mod laws;
 mod lists;
 mod metrics;
+mod proposals;
 mod record;
 mod request_log;
 mod seed;
@@ -33,6 +34,7 @@ pub use lists::{
     AllocationFilter, AllocationSort, ConnectionFilter, DisputeFilter, OnChainDepositFilter, Owned,
     Page, PartnerFilter, Principal, SettlementFilter, Side, TransferFilter, WaitingPartners,
 };
+pub use proposals::ProposalFilter;
 pub use request_log::{LoggedRequest, RequestFilter, RequestLog};
 pub use seed::seed;
 pub use sql::{InvalidLocation, Location, Opening, StoreError};

@@ -408,6 +408,19 @@ impl Store {
             .await
     }
 
+    /// All clients, the newest first.
+    pub async fn all_clients(&self, page: Page) -> Listed<Client> {
+        // Identifiers ascend with time.
+        let select = Select::all().order("id DESC").page(page);
+        select.run(self.reader()).await
+    }
+
+    /// The connections of all clients, the newest first.
+    pub async fn all_connections(&self, page: Page) -> Listed<Connection> {
+        let select = Select::all().order("id DESC").page(page);
+        select.run(self.reader()).await
+    }
+
     /// An allocation or deallocation.
     pub async fn allocation(&self, id: AllocationId) -> Found<Allocation> {
         self.by_key(&id).await

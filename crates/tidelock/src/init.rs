@@ -70,21 +70,25 @@ pub(crate) async fn initialise(
         installation.read_master_key()?,
         Settings::default(),
     );
-    let issued = first_operator(&network).await;
+    let issued = new_operator(&network, "first operator", "made by tidelock init").await;
     network.close().await;
     issued
 }
 
-async fn first_operator(network: &Network) -> anyhow::Result<String> {
+/// Makes an operator of this name; its token, which bears the label.
+pub(crate) async fn new_operator(
+    network: &Network,
+    name: &str,
+    label: &str,
+) -> anyhow::Result<String> {
     let hand = network.installation();
     let user_id = UserId(Uuid::new_v4());
     let role = Some(InstallationRole::Operator);
-    hand.put_user(user_id, "first operator".to_owned(), role)
-        .await?;
+    hand.put_user(user_id, name.to_owned(), role).await?;
     let issued = hand
         .issue_token(NewToken {
             user_id,
-            label: "made by tidelock init".to_owned(),
+            label: label.to_owned(),
             kind: TokenKind::Plain,
             scopes: vec![Scope::Installation],
             networks: Vec::new(),

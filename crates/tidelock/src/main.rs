@@ -11,6 +11,7 @@ mod init;
 mod installation;
 mod logging;
 mod operator;
+mod recover;
 mod sandbox_exchange;
 mod serve;
 mod verify;
@@ -40,6 +41,8 @@ enum Command {
     Serve(serve::Serve),
     /// Recompute the books from the journal and say whether they agree
     Verify(verify::Verify),
+    /// Make a new operator from the machine itself, where nobody can act as one any more
+    Recover(recover::Recover),
     /// Copy the database, on SQLite, beside the running network, and verify the copy
     Backup(backup::Backup),
     /// Put a backup where no database is, and verify it
@@ -83,6 +86,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Init(init) => init.run().await.map(|()| ExitCode::SUCCESS),
         Command::Serve(serve) => serve.run().await,
         Command::Verify(verify) => verify.run().await,
+        Command::Recover(recover) => recover.run().await.map(|()| ExitCode::SUCCESS),
         Command::Backup(backup) => backup.run().await,
         Command::Restore(restore) => restore.run().await,
         Command::Demo(demo) => demo.run().await.map(|()| ExitCode::SUCCESS),

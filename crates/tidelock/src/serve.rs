@@ -118,6 +118,12 @@ impl Serve {
                 "THIS INSTALLATION HAS A TEST CLOCK: it is for tests, and never for real money"
             );
         }
+        match store.approval_policy().await?.second_operator_required {
+            true => tracing::info!("acts on money need a second operator"),
+            false => tracing::info!(
+                "ONE OPERATOR ALONE MOVES MONEY in this installation: no second one is required"
+            ),
+        }
         let network = start(&self.installation, store, settings)?;
         let address = listener.local_addr()?;
         // Whoever reads the next line may ask us to stop.

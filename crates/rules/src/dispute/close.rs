@@ -408,9 +408,9 @@ impl Command for ProposeClosure {
         dispute.updated_at = now;
         draft.put(dispute);
         let subject = self.dispute_id.to_string();
-        let detail = format!("{closure:?}");
+        let change = (None, &closure);
         self.operator
-            .record(draft, "propose_dispute_closure", subject, &detail, now);
+            .record_change(draft, "propose_dispute_closure", subject, change, now);
         Ok(closure)
     }
 }
@@ -495,6 +495,7 @@ impl Command for ReviewClosure {
                 "a closure is reviewed by another operator than the one who proposed it",
             ));
         }
+        let before = closure.clone();
         closure.review = Some(Review {
             by: self.user_id,
             notes: self.notes.clone(),
@@ -521,12 +522,13 @@ impl Command for ReviewClosure {
         draft.put(dispute);
         draft.put(closure.clone());
         let subject = self.closure_id.to_string();
-        let detail = self.notes.as_deref().unwrap_or_default();
         let act = match self.approve {
             true => "approve_dispute_closure",
             false => "reject_dispute_closure",
         };
-        self.operator.record(draft, act, subject, detail, now);
+        let change = (Some(&before), &closure);
+        self.operator
+            .record_change(draft, act, subject, change, now);
         Ok(closure)
     }
 }

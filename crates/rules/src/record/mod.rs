@@ -2,6 +2,7 @@
 //!
 //! Records are plain data; what may happen to them is decided by the commands beside this module.
 
+mod approval;
 mod claim;
 mod configuration;
 mod dispute;
@@ -11,6 +12,9 @@ mod parties;
 mod tenancy;
 mod timer;
 
+pub use approval::{
+    ApprovalPolicy, LatestProposal, Proposal, ProposalState, ProposedAct, ProposedMovement,
+};
 pub use claim::{Claim, ClaimKey, ClaimKind, SignedRequest};
 pub use configuration::{
     Activation, AmountFormat, Answering, PartnerConfiguration, PartnerCurrency, PartnerRoutes,
@@ -26,7 +30,7 @@ pub use movement::{
 pub use onchain::{
     Direction, LegKey, LegState, OnChain, OnChainDeposit, OnChainLeg, OnChainPart, SeenDeposit,
 };
-pub use parties::{Client, Connection, ConnectionState, KeySchema, Partner};
+pub use parties::{Client, Connection, ConnectionState, KeySchema, Partner, Suspended};
 pub use tenancy::{
     AccessToken, AccountBalance, Enterprise, EnterpriseRole, GoAccount, InstallationRole,
     Membership, NetworkCurrency, OperatorAct, Scope, SigningKey, TokenSecret, TokenUse, User,

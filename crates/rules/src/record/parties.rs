@@ -16,6 +16,8 @@ pub struct Client {
     pub trust_org: String,
     /// The Go Account it allocates from.
     pub go_account_id: GoAccountId,
+    /// Since when the operator has suspended it; none: it is not.
+    pub suspended_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -97,6 +99,13 @@ pub enum ConnectionState {
     },
 }
 
+/// The operator has suspended something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suspended {
+    /// Whether its owner wants it to be active once it is no more.
+    pub wanted_active: bool,
+}
+
 /// One client's link to one partner (OES wire §2.0).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
@@ -116,8 +125,10 @@ pub struct Connection {
     pub partner_enterprise_id: EnterpriseId,
     /// The account that holds what is allocated.
     pub network_account_id: NetworkAccountId,
-    /// Whether the client wants to allocate over it.
+    /// Whether it takes allocations: its client wants it, and the operator has not suspended it.
     pub active: bool,
+    /// What there is to know of a suspension by the operator; none: it is not suspended.
+    pub suspended: Option<Suspended>,
     /// The nonce of the request that opened it.
     pub nonce: String,
     /// The signed request that opened it.

@@ -143,6 +143,7 @@ impl Command for RejectSettlement {
             message.finish(draft.real_time(now));
             draft.put(message);
         }
+        let before = settlement.state.clone();
         settlement.state = SettlementState::Rejected {
             reason: Reason::new("rejected_by_operator", &self.reason),
             finalized_at: now,
@@ -153,8 +154,9 @@ impl Command for RejectSettlement {
         settlement.updated_at = now;
         draft.put(settlement.clone());
         let subject = self.id.to_string();
+        let change = (Some(&before), &settlement.state);
         self.operator
-            .record(draft, "reject_settlement", subject, &self.reason, now);
+            .record_change(draft, "reject_settlement", subject, change, now);
         Ok(settlement)
     }
 }

@@ -70,6 +70,9 @@ macro_rules! with_all_shelves {
             on_chain_legs
             on_chain_deposits
             open_totals
+            approval_policy
+            proposals
+            latest_proposals
             operator_acts
             balances
             holds

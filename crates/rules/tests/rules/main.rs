@@ -11,6 +11,7 @@ mod steps;
 
 mod allocating;
 mod answering;
+mod approving;
 mod books;
 mod connecting;
 mod delivering;
@@ -23,3 +24,4 @@ mod properties;
 mod settling;
 mod signing;
 mod staging;
+mod suspending;

@@ -180,6 +180,14 @@ pub(super) struct PartnerConfigurationResponse {
     partner_configuration: Configuration,
 }
 
+impl From<PartnerConfiguration> for PartnerConfigurationResponse {
+    fn from(agreed: PartnerConfiguration) -> Self {
+        PartnerConfigurationResponse {
+            partner_configuration: agreed.into(),
+        }
+    }
+}
+
 /// All partner configurations.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -226,7 +234,5 @@ pub(super) async fn put(
         .operator(call.user_id)
         .put_configuration(wanted.of(enterprise, institution))
         .await?;
-    ok(PartnerConfigurationResponse {
-        partner_configuration: agreed.into(),
-    })
+    ok(agreed.into())
 }

@@ -13,7 +13,11 @@ use wire::{
     json::Json,
 };
 
-use super::{input, read, stored};
+use super::{
+    input,
+    proposals::{ActAnswer, ProposalResponse, answered},
+    read, stored,
+};
 use crate::{
     answer::{Answered, ok},
     error::ApiError,
@@ -59,8 +63,11 @@ impl From<record::Deposit> for Deposit {
 
 /// One deposit.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct DepositResponse {
     deposit: Deposit,
+    /// Whether acts on money need a second operator here; if not, this operator alone was enough.
+    second_operator_required: bool,
 }
 
 /// One page of deposits.
@@ -151,19 +158,23 @@ pub(super) async fn list(
 /// Book a deposit
 ///
 /// Repeating it with the same content answers the deposit there is; the same reference with other
-/// content is a conflict.
+/// content is a conflict. Where a second operator is required, the answer is 202 with the proposal.
 #[utoipa::path(post, path = "/deposits", tag = "Operator", operation_id = "operatorBookDeposit",
     request_body = NewMovement,
     responses((status = 200, description = "The deposit.", body = DepositResponse),
+        (status = 202, description = "It waits for a second operator.", body = ProposalResponse),
         openapi::Gate, openapi::NotFound, openapi::Conflict, openapi::Unprocessable, openapi::Fault))]
 pub(super) async fn book(
     State(network): State<Network>,
     call: OperatorCall,
-) -> Answered<DepositResponse> {
+) -> Answered<ActAnswer<DepositResponse>> {
     let wanted = NewMovement::read(&call.json()?).map_err(ApiError::invalid)?;
     let operator = network.operator(call.user_id);
-    let deposit = operator.book_deposit(wanted.into()).await?;
-    ok(DepositResponse {
-        deposit: deposit.into(),
+    let undertaken = operator.book_deposit(wanted.into()).await?;
+    answered(&network, undertaken, |deposit, second_operator_required| {
+        DepositResponse {
+            deposit: deposit.into(),
+            second_operator_required,
+        }
     })
 }

@@ -16,7 +16,11 @@ use wire::{
     json::Json,
 };
 
-use super::{input, page_of, spellings, stored};
+use super::{
+    input, page_of,
+    proposals::{ActAnswer, ProposalResponse, answered},
+    spellings, stored,
+};
 use crate::{
     answer::{Answered, ok},
     error::ApiError,
@@ -144,6 +148,15 @@ pub(super) struct HoldResponse {
     hold: Hold,
 }
 
+/// One hold that an operator has released.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ReleasedHoldResponse {
+    hold: Hold,
+    /// Whether acts on money need a second operator here; if not, this operator alone was enough.
+    second_operator_required: bool,
+}
+
 /// One page of stuck holds.
 #[derive(Serialize, ToSchema)]
 pub(super) struct HoldsResponse {
@@ -202,38 +215,38 @@ pub(super) async fn ask(
     call: OperatorCall,
 ) -> Answered<HoldResponse> {
     let id = input::from_path(&call.path, "allocationId")?;
-    let record = network.operator(call.user_id).ask_again(id).await?;
-    answer(&network, &call, record).await
+    let operator = network.operator(call.user_id);
+    let record = operator.ask_again(id).await?;
+    let message = super::read(operator.records().message(id).await)?;
+    ok(HoldResponse {
+        hold: Hold::new(record, message),
+    })
 }
 
 /// Release a hold
 ///
 /// The money goes back to where it was, and the partner is told until it acknowledges. A record
-/// that has ended already stays as it is (409).
+/// that has ended already stays as it is (409). Where a second operator is required, the answer is
+/// 202 with the proposal.
 #[utoipa::path(post, path = "/holds/{allocationId}/release", tag = "Operator", operation_id = "operatorReleaseHold",
     params(("allocationId" = uuid::Uuid, Path, description = "Which allocation or deallocation.")),
     request_body = HoldRelease,
-    responses((status = 200, description = "The hold, released.", body = HoldResponse),
+    responses((status = 200, description = "The hold, released.", body = ReleasedHoldResponse),
+        (status = 202, description = "It waits for a second operator.", body = ProposalResponse),
         openapi::Gate, openapi::NotFound, openapi::Conflict, openapi::Fault))]
 pub(super) async fn release(
     State(network): State<Network>,
     call: OperatorCall,
-) -> Answered<HoldResponse> {
+) -> Answered<ActAnswer<ReleasedHoldResponse>> {
     let id = input::from_path(&call.path, "allocationId")?;
     let wanted = HoldRelease::read(&call.json()?).map_err(ApiError::invalid)?;
     let operator = network.operator(call.user_id);
-    let record = operator.release(id, &wanted.reason).await?;
-    answer(&network, &call, record).await
-}
-
-async fn answer(
-    network: &Network,
-    call: &OperatorCall,
-    record: record::Allocation,
-) -> Answered<HoldResponse> {
-    let operator = network.operator(call.user_id);
-    let message = super::read(operator.records().message(record.id.0).await)?;
-    ok(HoldResponse {
-        hold: Hold::new(record, message),
+    let undertaken = operator.release(id, &wanted.reason).await?;
+    let message = super::read(operator.records().message(id).await)?;
+    answered(&network, undertaken, |record, second_operator_required| {
+        ReleasedHoldResponse {
+            hold: Hold::new(record, message),
+            second_operator_required,
+        }
     })
 }

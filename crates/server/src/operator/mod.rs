@@ -6,9 +6,11 @@
 //! members that are left out get their default, and saying the same twice changes nothing.
 
 mod acts;
+mod clients;
 mod clock;
 mod configuration_content;
 mod configurations;
+mod connections;
 mod currencies;
 mod deposits;
 mod disputes;
@@ -16,10 +18,13 @@ mod enterprises;
 mod go_accounts;
 mod holds;
 mod input;
+mod installation;
 mod keys;
 mod members;
 mod on_chain;
+mod partner_keys;
 mod partners;
+mod proposals;
 mod settlements;
 mod spellings;
 mod tokens;
@@ -37,6 +42,7 @@ use crate::{Serving, error::ApiError, gate::AuditCall};
 /// All routes of the operator API.
 pub(crate) fn routes() -> OpenApiRouter<Serving> {
     OpenApiRouter::new()
+        .routes(routes!(installation::show, installation::update))
         .routes(routes!(enterprises::list))
         .routes(routes!(enterprises::put))
         .routes(routes!(go_accounts::list))
@@ -55,6 +61,11 @@ pub(crate) fn routes() -> OpenApiRouter<Serving> {
         .routes(routes!(currencies::put))
         .routes(routes!(configurations::list))
         .routes(routes!(configurations::put))
+        .routes(routes!(partner_keys::put, partner_keys::remove))
+        .routes(routes!(clients::list))
+        .routes(routes!(clients::update))
+        .routes(routes!(connections::list))
+        .routes(routes!(connections::update))
         .routes(routes!(partners::list))
         .routes(routes!(partners::update))
         .routes(routes!(deposits::list, deposits::book))
@@ -71,6 +82,10 @@ pub(crate) fn routes() -> OpenApiRouter<Serving> {
         .routes(routes!(disputes::reject))
         .routes(routes!(settlements::waiting_transfers))
         .routes(routes!(settlements::reject))
+        .routes(routes!(proposals::list))
+        .routes(routes!(proposals::show))
+        .routes(routes!(proposals::approve))
+        .routes(routes!(proposals::reject))
         .routes(routes!(acts::list))
         .routes(routes!(on_chain::list))
         .routes(routes!(on_chain::read_one))

@@ -3,6 +3,7 @@
 
 use network::TokenKind;
 use rules::record;
+use store::ProposalFilter;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -14,6 +15,14 @@ use utoipa::{
 /// The kinds of tokens that can be asked for.
 pub(super) const TOKEN_KINDS: &[(&str, TokenKind)] =
     &[("plain", TokenKind::Plain), ("v2x", TokenKind::V2x)];
+
+/// What may have become of a proposal.
+pub(super) const PROPOSAL_STATUSES: &[(&str, ProposalFilter)] = &[
+    ("open", ProposalFilter::Open),
+    ("expired", ProposalFilter::Expired),
+    ("approved", ProposalFilter::Approved),
+    ("rejected", ProposalFilter::Rejected),
+];
 
 macro_rules! spellings {
     ($($(#[$doc:meta])* $name:ident = $all:expr;)+) => {$(
@@ -42,6 +51,8 @@ spellings! {
     Scope = record::Scope::ALL;
     /// Whether a token can also prove itself by request HMACs.
     AccessTokenKind = TOKEN_KINDS;
+    /// What has become of a proposal.
+    ProposalStatus = PROPOSAL_STATUSES;
     /// How far a withdrawal has come.
     WithdrawalStatus = record::WithdrawalState::ALL;
     /// What a partner has to be asked or told.

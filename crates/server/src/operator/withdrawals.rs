@@ -13,7 +13,9 @@ use wire::{api::DateTime, filters::Page};
 
 use super::{
     deposits::{NewMovement, narrowed},
-    input, read, spellings,
+    input,
+    proposals::{ActAnswer, ProposalResponse, answered},
+    read, spellings,
 };
 use crate::{
     answer::{Answered, ok},
@@ -67,8 +69,20 @@ impl From<record::Withdrawal> for Withdrawal {
 
 /// One withdrawal.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct WithdrawalResponse {
     withdrawal: Withdrawal,
+    /// Whether acts on money need a second operator here; if not, this operator alone was enough.
+    second_operator_required: bool,
+}
+
+impl WithdrawalResponse {
+    fn new(withdrawal: record::Withdrawal, second_operator_required: bool) -> Self {
+        WithdrawalResponse {
+            withdrawal: withdrawal.into(),
+            second_operator_required,
+        }
+    }
 }
 
 /// One page of withdrawals.
@@ -99,21 +113,21 @@ pub(super) async fn list(
 /// Ask for a withdrawal
 ///
 /// Holds the money until the withdrawal is paid or cancelled. Repeating it with the same content
-/// answers the withdrawal there is; the same reference with other content is a conflict.
+/// answers the withdrawal there is; the same reference with other content is a conflict. Where a
+/// second operator is required, the answer is 202 with the proposal; so for paying and cancelling.
 #[utoipa::path(post, path = "/withdrawals", tag = "Operator", operation_id = "operatorRequestWithdrawal",
     request_body = NewMovement,
     responses((status = 200, description = "The withdrawal.", body = WithdrawalResponse),
+        (status = 202, description = "It waits for a second operator.", body = ProposalResponse),
         openapi::Gate, openapi::NotFound, openapi::Conflict, openapi::Unprocessable, openapi::Fault))]
 pub(super) async fn request(
     State(network): State<Network>,
     call: OperatorCall,
-) -> Answered<WithdrawalResponse> {
+) -> Answered<ActAnswer<WithdrawalResponse>> {
     let wanted = NewMovement::read(&call.json()?).map_err(ApiError::invalid)?;
     let operator = network.operator(call.user_id);
-    let withdrawal = operator.request_withdrawal(wanted.into()).await?;
-    ok(WithdrawalResponse {
-        withdrawal: withdrawal.into(),
-    })
+    let undertaken = operator.request_withdrawal(wanted.into()).await?;
+    answered(&network, undertaken, WithdrawalResponse::new)
 }
 
 /// Book that a withdrawal was paid
@@ -122,11 +136,12 @@ pub(super) async fn request(
 #[utoipa::path(post, path = "/withdrawals/{withdrawalId}/paid", tag = "Operator", operation_id = "operatorWithdrawalPaid",
     params(("withdrawalId" = uuid::Uuid, Path, description = "Which withdrawal.")),
     responses((status = 200, description = "The withdrawal.", body = WithdrawalResponse),
+        (status = 202, description = "It waits for a second operator.", body = ProposalResponse),
         openapi::Gate, openapi::NotFound, openapi::Conflict, openapi::Fault))]
 pub(super) async fn paid(
     State(network): State<Network>,
     call: OperatorCall,
-) -> Answered<WithdrawalResponse> {
+) -> Answered<ActAnswer<WithdrawalResponse>> {
     finish(&network, &call, WithdrawalEnding::Paid).await
 }
 
@@ -136,11 +151,12 @@ pub(super) async fn paid(
 #[utoipa::path(post, path = "/withdrawals/{withdrawalId}/cancelled", tag = "Operator", operation_id = "operatorWithdrawalCancelled",
     params(("withdrawalId" = uuid::Uuid, Path, description = "Which withdrawal.")),
     responses((status = 200, description = "The withdrawal.", body = WithdrawalResponse),
+        (status = 202, description = "It waits for a second operator.", body = ProposalResponse),
         openapi::Gate, openapi::NotFound, openapi::Conflict, openapi::Fault))]
 pub(super) async fn cancelled(
     State(network): State<Network>,
     call: OperatorCall,
-) -> Answered<WithdrawalResponse> {
+) -> Answered<ActAnswer<WithdrawalResponse>> {
     finish(&network, &call, WithdrawalEnding::Cancelled).await
 }
 
@@ -148,11 +164,9 @@ async fn finish(
     network: &Network,
     call: &OperatorCall,
     ending: WithdrawalEnding,
-) -> Answered<WithdrawalResponse> {
+) -> Answered<ActAnswer<WithdrawalResponse>> {
     let id = input::from_path(&call.path, "withdrawalId")?;
     let operator = network.operator(call.user_id);
-    let withdrawal = operator.finish_withdrawal(id, ending).await?;
-    ok(WithdrawalResponse {
-        withdrawal: withdrawal.into(),
-    })
+    let undertaken = operator.finish_withdrawal(id, ending).await?;
+    answered(network, undertaken, WithdrawalResponse::new)
 }

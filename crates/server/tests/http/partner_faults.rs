@@ -481,7 +481,8 @@ async fn operators_release_what_is_stuck_and_the_partner_is_told_until_it_knows(
                 script(world, steps.release, times, action).await;
                 let uuid: Uuid = id.parse().expect("an id");
                 let released = hand.release(uuid, "the partner has lost it").await;
-                assert_eq!(released.expect("released").id.to_string(), id);
+                let released = released.expect("released").done().expect("alone");
+                assert_eq!(released.id.to_string(), id);
                 // The money is back at once, whatever becomes of the telling.
                 assert_eq!(kind.source(world, connection).await, (source.0 + 400, 0));
                 let shown = record(world, &id).await;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use ledger::{Currency, GoAccountId};
 use network::{Failure, Movement};
-use rules::{fund::WithdrawalEnding, record::Withdrawal};
+use rules::{approve::Undertaken, fund::WithdrawalEnding, record::Withdrawal};
 use store::Page;
 use uuid::Uuid;
 
@@ -63,7 +63,8 @@ impl Operator {
     pub(crate) async fn deposit(&self, world: &World, movement: Movement) {
         let told = world
             .persist(async |network| network.installation().book_deposit(movement.clone()).await)
-            .await;
+            .await
+            .map(done);
         match told {
             Ok(deposit) => {
                 let crossing = Crossing {
@@ -114,7 +115,8 @@ impl Operator {
         movement.amount = amount(999_999);
         let told = world
             .persist(async |network| network.installation().book_deposit(movement.clone()).await)
-            .await;
+            .await
+            .map(done);
         let law = "an external id is taken by its content";
         world.expect_refusal(law, &told, &movement.external_reference);
     }
@@ -128,7 +130,8 @@ impl Operator {
                 let operator = network.installation();
                 operator.request_withdrawal(movement.clone()).await
             })
-            .await;
+            .await
+            .map(done);
         if let Ok(withdrawal) = told {
             lock(&self.open).push(withdrawal);
         }
@@ -146,7 +149,8 @@ impl Operator {
         let id = withdrawal.id.0;
         let told = world
             .persist(async |network| network.installation().finish_withdrawal(id, ending).await)
-            .await;
+            .await
+            .map(done);
         match told {
             Ok(done) if ending == WithdrawalEnding::Paid => {
                 let crossing = Crossing {
@@ -191,7 +195,8 @@ impl Operator {
         }
         let told = world
             .persist(async |network| network.installation().release(id, "by hand").await)
-            .await;
+            .await
+            .map(done);
         world.note(format_args!("the operator releases {id}: {}", told.is_ok()));
         match told {
             Ok(record) if ending(&record.state) != Some("released") => {
@@ -203,4 +208,10 @@ impl Operator {
             Err(failure) => world.broken("a hold is released by hand", failure.to_string()),
         }
     }
+}
+
+/// What came of an act of the installation itself.
+fn done<T>(undertaken: Undertaken<T>) -> T {
+    let done = undertaken.done();
+    done.expect("the installation itself needs no second operator")
 }

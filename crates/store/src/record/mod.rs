@@ -3,6 +3,7 @@
 //! Here lives one table description and one pair of conversions per record, used alike on both
 //! databases. What the records mean is said in the rules.
 
+mod approval;
 mod dispute;
 mod movement;
 mod onchain;
@@ -205,7 +206,7 @@ macro_rules! for_each_stored {
             enterprises, users, memberships, access_tokens, token_uses, go_accounts, signing_keys, currencies,
             configurations, clients, partners, connections, allocations, settlements, transfers,
             participations, disputes, dispute_closures, deposits, withdrawals, claims, signed_requests, messages, on_chain, on_chain_legs, on_chain_deposits, timers, open_totals,
-            operator_acts, balances, holds
+            approval_policy, proposals, latest_proposals, operator_acts, balances, holds
         }
     };
 }

@@ -3,16 +3,16 @@
 use ledger::{GoAccountId, NetworkAccountId};
 use rules::{
     ClientId, ConnectionId, PartnerId, Reason,
-    record::{Client, Connection, ConnectionState, KeySchema, Partner},
+    record::{Client, Connection, ConnectionState, KeySchema, Partner, Suspended},
 };
 
-use super::{Columns, CommitFacts, Stored, reason_values, table, time};
+use super::{Columns, CommitFacts, Stored, optional_time, reason_values, table, time};
 use crate::sql::{StoreError, Table, Value};
 
 impl Stored for Client {
     const TABLE: &'static Table = table!("clients", ["id"],
         id Uuid, enterprise_id Text, trust_org Text, go_account_id Uuid, created_at Int,
-        updated_at Int);
+        updated_at Int, suspended_at Int);
 
     fn key_values(key: &ClientId) -> Vec<Value> {
         vec![key.0.into()]
@@ -26,6 +26,7 @@ impl Stored for Client {
             self.go_account_id.0.into(),
             time(self.created_at),
             time(self.updated_at),
+            optional_time(self.suspended_at),
         ]
     }
 
@@ -37,6 +38,7 @@ impl Stored for Client {
             go_account_id: GoAccountId(columns.uuid()?),
             created_at: columns.time()?,
             updated_at: columns.time()?,
+            suspended_at: columns.optional_time()?,
         })
     }
 }
@@ -113,7 +115,7 @@ impl Stored for Connection {
         partner_id Uuid, partner_enterprise_id Text, network_account_id Uuid, active Bool,
         nonce Text, signed_request Uuid, proof Text, state Text, sealed_key Bytes,
         partners_connection_id Text, partners_client_id Text, reason_name Text,
-        reason_message Text, created_at Int, updated_at Int);
+        reason_message Text, created_at Int, updated_at Int, wanted_active Bool);
 
     fn key_values(key: &ConnectionId) -> Vec<Value> {
         vec![key.0.into()]
@@ -165,6 +167,9 @@ impl Stored for Connection {
             reason_message,
             time(self.created_at),
             time(self.updated_at),
+            self.suspended
+                .map(|suspended| suspended.wanted_active)
+                .into(),
         ]
     }
 
@@ -185,6 +190,9 @@ impl Stored for Connection {
             state: connection_state(columns)?,
             created_at: columns.time()?,
             updated_at: columns.time()?,
+            suspended: columns
+                .optional_boolean()?
+                .map(|wanted_active| Suspended { wanted_active }),
         })
     }
 }

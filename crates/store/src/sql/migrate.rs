@@ -88,6 +88,16 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "on_chain",
         template: include_str!("migrations/0010_on_chain.sql"),
     },
+    Migration {
+        version: 11,
+        name: "proposals",
+        template: include_str!("migrations/0011_proposals.sql"),
+    },
+    Migration {
+        version: 12,
+        name: "suspensions",
+        template: include_str!("migrations/0012_suspensions.sql"),
+    },
 ];
 
 const RECORD: &str = "

@@ -11,7 +11,7 @@ use std::fmt::Debug;
 use ledger::Timestamp;
 use rules::record::{
     Allocation, AllocationKind, AllocationState, Answering, Connection, ConnectionState, KeySchema,
-    Partner, SettlementForm,
+    Partner, SettlementForm, Suspended,
 };
 use rules::{AllocationId, ConnectionId, PartnerId, Reason};
 use store::{
@@ -270,6 +270,9 @@ async fn connections_by_every_filter(database: TestDatabase) {
                 go_account_id: client.go_account(),
                 partner_id: partner.partner(),
                 partner_enterprise_id: partner.enterprise(),
+                suspended: n.is_multiple_of(5).then_some(Suspended {
+                    wanted_active: n.is_multiple_of(2),
+                }),
                 network_account_id: ledger::NetworkAccountId(identifier(8, n)),
                 active: !n.is_multiple_of(4),
                 nonce: format!("nonce {n}"),

@@ -39,6 +39,7 @@ mod losses;
 mod memory;
 mod outbox;
 mod processes;
+mod proposals;
 mod records;
 mod restarts;
 mod telling;

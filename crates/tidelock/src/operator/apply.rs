@@ -185,7 +185,13 @@ impl Application<'_> {
         let known = self.pages("deposits", &[filter]).await;
         let known = known.with_context(|| what.clone())?;
         let after = self.client.post("/deposits", deposit).await;
-        let after = member(after.with_context(|| what.clone())?, "deposit");
+        let after = after.with_context(|| what.clone())?;
+        if let Some(proposal) = after.get("proposal") {
+            let waits = format!("waits for a second operator as proposal {}", proposal["id"]);
+            self.say(&what, &waits);
+            return Ok(());
+        }
+        let after = member(after, "deposit");
         self.tell(what, find(&known, &after, &["id"]), &after);
         Ok(())
     }

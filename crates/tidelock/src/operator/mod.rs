@@ -4,17 +4,21 @@
 
 mod act;
 pub(crate) mod apply;
+mod client;
 mod clock;
+mod connection;
 mod currency;
 mod deposit;
 mod enterprise;
 mod go_account;
 mod hold;
+mod installation;
 mod key;
 mod member;
 mod on_chain;
 mod partner;
 mod partner_configuration;
+mod proposal;
 mod request;
 mod token;
 mod user;
@@ -26,9 +30,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ::client::network_file::{NetworkFile, NetworkFileError};
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use client::network_file::{NetworkFile, NetworkFileError};
 
 use apply::apply;
 use request::Request;
@@ -84,6 +88,12 @@ enum Noun {
     /// What was agreed with partners
     #[command(subcommand)]
     PartnerConfiguration(partner_configuration::Verb),
+    /// Clients that have joined
+    #[command(subcommand)]
+    Client(client::Verb),
+    /// Links between clients and partners
+    #[command(subcommand)]
+    Connection(connection::Verb),
     /// Partners that have joined
     #[command(subcommand)]
     Partner(partner::Verb),
@@ -96,6 +106,12 @@ enum Noun {
     /// Allocations and deallocations that wait for a partner
     #[command(subcommand)]
     Hold(hold::Verb),
+    /// Acts on money that wait for a second operator, where one is required
+    #[command(subcommand)]
+    Proposal(proposal::Verb),
+    /// What holds for the installation as a whole
+    #[command(subcommand)]
+    Installation(installation::Verb),
     /// What operators did
     #[command(subcommand)]
     Act(act::Verb),
@@ -118,7 +134,7 @@ impl OperatorCommand {
         let token = self
             .token
             .context("an operator's token is needed: set TIDELOCK_OPERATOR_TOKEN")?;
-        let client = client::OperatorClient::new(&self.url, &token)?;
+        let client = ::client::OperatorClient::new(&self.url, &token)?;
         let request = match self.noun {
             Noun::Enterprise(verb) => verb.request(),
             Noun::GoAccount(verb) => verb.request(),
@@ -128,10 +144,14 @@ impl OperatorCommand {
             Noun::Token(verb) => verb.request(),
             Noun::Currency(verb) => verb.request(),
             Noun::PartnerConfiguration(verb) => verb.request()?,
+            Noun::Client(verb) => verb.request(),
+            Noun::Connection(verb) => verb.request(),
             Noun::Partner(verb) => verb.request(),
             Noun::Deposit(verb) => verb.request(),
             Noun::Withdrawal(verb) => verb.request(),
             Noun::Hold(verb) => verb.request(),
+            Noun::Proposal(verb) => verb.request(),
+            Noun::Installation(verb) => verb.request(),
             Noun::Act(verb) => verb.request(),
             Noun::OnChain(verb) => verb.request(),
             Noun::Clock(verb) => verb.request(),

@@ -4,6 +4,7 @@ use network::TokenKind;
 use reqwest::Method;
 use rules::{
     UserId,
+    approve::Undertaken,
     record::{InstallationRole, Scope},
 };
 use serde_json::{Value, json};
@@ -14,8 +15,26 @@ use crate::fixture::{
     CLIENT, INSTITUTION, Options, World, issue_token, new_token, on_each_database,
 };
 
+/// Something that is proposed: there has to be another operator.
+async fn proposal(world: &World) -> rules::ProposalId {
+    let hand = world.network.operator(world.operator);
+    let set = hand.set_approval_policy(Some(true), None).await;
+    set.expect("a policy");
+    let movement = network::Movement {
+        go_account_id: world.client_account,
+        currency: "ofcbtc".parse().expect("a ticker"),
+        amount: ledger::Amount::new(1).expect("an amount"),
+        external_reference: "proposed".to_owned(),
+    };
+    match hand.book_deposit(movement).await.expect("a proposal") {
+        Undertaken::Proposed(proposal) => proposal.id,
+        done @ Undertaken::Done { .. } => panic!("{done:?}"),
+    }
+}
+
 /// Every operation, with something in the places of its variables that exists where it can.
 async fn operations(world: &World) -> Vec<(Method, String)> {
+    let proposal = proposal(world).await.to_string();
     let (_, _, document) = world.raw(Method::GET, "/openapi.json", None, None).await;
     let mut found = Vec::new();
     for (path, operations) in document["paths"].as_object().expect("paths") {
@@ -37,6 +56,9 @@ async fn operations(world: &World) -> Vec<(Method, String)> {
             .replace("{closureId}", &Uuid::new_v4().to_string())
             .replace("{disputeId}", &Uuid::new_v4().to_string())
             .replace("{currency}", "ofcbtc")
+            .replace("{proposalId}", &proposal)
+            .replace("{clientId}", &Uuid::new_v4().to_string())
+            .replace("{connectionId}", &Uuid::new_v4().to_string())
             .replace("{allocationId}", &Uuid::new_v4().to_string());
         assert!(!path.contains('{'), "{path}");
         for method in operations.as_object().expect("operations").keys() {
@@ -70,8 +92,9 @@ async fn only_operators_change_and_only_they_and_auditors_read() {
         let scopeless = issue_token(network, operator, &[Scope::Read, Scope::Write]).await;
         let unknown = format!("tlk_{}", "0".repeat(56));
 
+        let operations = operations(world).await;
         let before = acts(world).await;
-        for (method, path) in operations(world).await {
+        for (method, path) in operations {
             let body = match method {
                 Method::GET => Value::Null,
                 _ => json!({"no": "good"}),
@@ -107,7 +130,8 @@ async fn only_operators_change_and_only_they_and_auditors_read() {
             let (status, _, answer) =
                 with(world, Some(&auditors), method.clone(), &path, &body).await;
             match method {
-                Method::GET => assert_eq!(status, 200, "{path}: {answer}"),
+                // Behind the gate some of what is named does not exist.
+                Method::GET => assert!(matches!(status, 200 | 404), "{path}: {answer}"),
                 _ => {
                     assert_eq!(status, 403, "{method} {path}: {answer}");
                     assert_eq!(answer["name"], "operator_only");

@@ -1,6 +1,7 @@
 //! The operator API: what operators set up, book and solve, and who may.
 
 mod acts;
+mod approvals;
 mod authority;
 mod configurations;
 mod funding;
@@ -9,6 +10,7 @@ mod identities;
 mod input;
 mod repeats;
 mod routes;
+mod suspensions;
 
 use std::time::Duration;
 

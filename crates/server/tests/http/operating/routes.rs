@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use reqwest::Method;
+use rules::{UserId, approve::Undertaken, record::InstallationRole};
 use serde_json::{Value, json};
+use uuid::Uuid;
+use wire::partner_jwt::JwtSigner;
 
 use super::{done, fresh_id};
 use crate::fixture::{
-    INSTITUTION, Options, PARTNER, World, extended_key, on_each_database, request,
+    INSTITUTION, Options, PARTNER, World, extended_key, jwt_pem, on_each_database, request,
 };
 
 /// Says one thing after another, and remembers which routes it has said it to.
@@ -31,6 +34,88 @@ impl Tour<'_> {
             path = path.replace(&format!("{{{name}}}"), value);
         }
         done(self.world, method, &path, body).await
+    }
+}
+
+impl Tour<'_> {
+    /// What is suspended and reactivated.
+    async fn suspensions(&mut self, connection: Uuid) {
+        let (none, get, put) = (Value::Null, Method::GET, Method::PUT);
+        let listed = self.visit(get.clone(), "/clients", &[], none.clone()).await;
+        let clients = listed["clients"].as_array().expect("clients");
+        let client = text(&clients[0]["id"]);
+        let listed = self.visit(get, "/connections", &[], none.clone()).await;
+        let id = json!(connection.to_string());
+        assert!(holds(&listed["connections"], &json!({"id": id})));
+        for suspended in [true, false] {
+            let body = json!({"suspended": suspended});
+            let one = [("clientId", client.as_str())];
+            let route = "/clients/{clientId}";
+            let told = self.visit(put.clone(), route, &one, body.clone()).await;
+            assert_eq!(told["client"]["suspendedAt"].is_string(), suspended);
+            let connection = connection.to_string();
+            let one = [("connectionId", connection.as_str())];
+            let route = "/connections/{connectionId}";
+            let told = self.visit(put.clone(), route, &one, body).await;
+            assert_eq!(told["connection"]["suspended"], suspended);
+        }
+        let pem = JwtSigner::from_pem(jwt_pem()).expect("a key");
+        let pem = pem.public_key_pem();
+        let both = [
+            ("enterpriseId", PARTNER),
+            ("institutionIdentifier", INSTITUTION),
+        ];
+        let route =
+            "/enterprises/{enterpriseId}/partnerConfigurations/{institutionIdentifier}/publicKey";
+        let set = self
+            .visit(put, route, &both, json!({"publicKey": pem}))
+            .await;
+        assert_eq!(set["partnerConfiguration"]["publicKey"], json!(pem));
+        let removed = self.visit(Method::DELETE, route, &both, none).await;
+        assert_eq!(removed["partnerConfiguration"].get("publicKey"), None);
+    }
+
+    /// From one operator alone to two together.
+    async fn approvals(&mut self) {
+        let (none, get, put) = (Value::Null, Method::GET, Method::PUT);
+        let shown = self.visit(get.clone(), "/installation", &[], none.clone());
+        assert_eq!(shown.await["installation"]["secondOperatorRequired"], false);
+        let other = UserId(Uuid::new_v4());
+        let role = Some(InstallationRole::Operator);
+        let hand = self.world.network.installation();
+        let made = hand.put_user(other, "other".to_owned(), role).await;
+        made.expect("another operator");
+        let on = json!({"secondOperatorRequired": true});
+        let shown = self.visit(put, "/installation", &[], on).await;
+        assert_eq!(shown["installation"]["secondOperatorRequired"], true);
+        let hand = self.world.network.operator(other);
+        let mut ids = Vec::new();
+        for reference in ["approved", "rejected"] {
+            let movement = network::Movement {
+                go_account_id: self.world.client_account,
+                currency: "ofcbtc".parse().expect("a ticker"),
+                amount: ledger::Amount::new(1).expect("an amount"),
+                external_reference: reference.to_owned(),
+            };
+            match hand.book_deposit(movement).await.expect("a proposal") {
+                Undertaken::Proposed(proposal) => ids.push(proposal.id.to_string()),
+                done @ Undertaken::Done { .. } => panic!("{done:?}"),
+            }
+        }
+        for (id, verb, status) in [
+            (&ids[0], "approve", "approved"),
+            (&ids[1], "reject", "rejected"),
+        ] {
+            let one = [("proposalId", id.as_str())];
+            let route = format!("/proposals/{{proposalId}}/{verb}");
+            let notes = json!({"notes": "so"});
+            let decided = self.visit(Method::POST, &route, &one, notes).await;
+            assert_eq!(decided["proposal"]["status"], status);
+            let shown = self.visit(get.clone(), "/proposals/{proposalId}", &one, none.clone());
+            assert_eq!(shown.await, decided);
+        }
+        let listed = self.visit(get, "/proposals", &[], none).await;
+        assert_eq!(listed["proposals"].as_array().map(Vec::len), Some(2));
     }
 }
 
@@ -274,11 +359,13 @@ async fn every_route_answers_and_what_was_made_is_listed() {
         let clock = tour.visit(post, "/clock/advance", &[], seconds).await;
         assert_eq!(clock["clock"]["aheadMicroseconds"], 1_000_000);
 
-        let listed = tour.visit(get, "/acts", &[], none).await;
+        let listed = tour.visit(get.clone(), "/acts", &[], none.clone()).await;
         assert_eq!(
             listed["acts"][0]["userId"],
             json!(world.operator.to_string())
         );
+        tour.suspensions(connection).await;
+        tour.approvals().await;
 
         assert_eq!(tour.seen, documented(world).await, "a route has no test");
     })
@@ -286,7 +373,7 @@ async fn every_route_answers_and_what_was_made_is_listed() {
 }
 
 /// The routes about settlement over the chain.
-async fn visit_on_chain(tour: &mut Tour<'_>, connection: uuid::Uuid) {
+async fn visit_on_chain(tour: &mut Tour<'_>, connection: Uuid) {
     use crate::on_chain::{announced, started};
     let world = tour.world;
     let (get, post, none) = (Method::GET, Method::POST, Value::Null);
