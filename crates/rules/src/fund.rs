@@ -111,8 +111,8 @@ impl Command for BookDeposit {
             &self.custody_source,
         )?;
         if let Some(claim) = draft.find::<Claim>(&self.claim()) {
-            let known = draft.find::<Deposit>(&DepositId(claim.subject)).cloned();
-            let known = known.ok_or_else(|| {
+            let known = draft.find_if_known::<Deposit>(&DepositId(claim.subject));
+            let known = known.cloned().ok_or_else(|| {
                 Refusal::new(
                     Class::Conflict,
                     "transaction_booked_already",

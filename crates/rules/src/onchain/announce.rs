@@ -110,7 +110,9 @@ impl AnnounceDeposits {
         let is_meant = self
             .settlement_id
             .is_none_or(|named| is_known && named == id);
-        let is_on_chain = !is_posted || draft.find::<OnChain>(&id).is_some();
+        // What was taken in this very batch was not there to be declared, and nothing else of it is
+        // stored: unknown is absent.
+        let is_on_chain = !is_posted || draft.find_if_known::<OnChain>(&id).is_some();
         if !is_meant || !is_on_chain {
             return Err(Refusal::not_found("on-chain settlement"));
         }
@@ -147,7 +149,7 @@ impl AnnounceDeposits {
         }
         let key = self.leg_key(settlement_id, wanted);
         let mut leg = draft
-            .find::<OnChainLeg>(&key)
+            .find_if_known::<OnChainLeg>(&key)
             .cloned()
             .unwrap_or_else(|| empty_leg(key, now));
         if leg.announced >= DEPOSITS_MAX {

@@ -54,7 +54,9 @@ impl SeeDeposit {
             draft.claim(self.claim(), self.deposit.id.0);
             return Ok(());
         };
-        let holder = draft.find::<OnChainDeposit>(&OnChainDepositId(claim.subject));
+        // An ordinary deposit of this very batch was not there to be declared.
+        let holder = OnChainDepositId(claim.subject);
+        let holder = draft.find_if_known::<OnChainDeposit>(&holder);
         match holder {
             Some(holder) if holder.currency != self.deposit.currency => Ok(()),
             _ => Err(conflict(
@@ -72,6 +74,7 @@ impl Command for SeeDeposit {
         Keys {
             on_chain_deposits: [self.deposit.id].into(),
             on_chain_legs: [self.deposit.leg_key()].into(),
+            settlements: [self.deposit.settlement_id].into(),
             on_chain: [self.deposit.settlement_id].into(),
             claims: [self.claim()].into(),
             balances: self.accounts().into(),
@@ -110,13 +113,16 @@ impl Command for SeeDeposit {
         }
         self.take(draft)?;
         let mut leg = known_leg(draft, &deposit.leg_key())?;
-        let started = draft
+        let begun_or_ended = draft
             .find::<OnChain>(&deposit.settlement_id)
-            .is_some_and(|on_chain| on_chain.started);
+            .is_some_and(|on_chain| on_chain.started)
+            || draft
+                .find::<Settlement>(&deposit.settlement_id)
+                .is_some_and(|settlement| !settlement.is_open());
         let waits = match leg.state {
             LegState::Waiting | LegState::Initiated | LegState::NotStarted => true,
             // A settlement that has begun without such gains needs no such deposit.
-            LegState::Announced => !started,
+            LegState::Announced => !begun_or_ended,
             LegState::Completed { .. } | LegState::Failed { .. } | LegState::Rejected => false,
         };
         if waits {

@@ -235,7 +235,8 @@ impl StartOnChain {
         let mut expected = false;
         for (key, (total_units, transfer_count)) in legs {
             on_chain.part_mut(key.direction).unfinished += 1;
-            let announced = draft.find::<OnChainLeg>(&key).cloned();
+            // Of an identifier that was drawn in this very batch nothing else is stored.
+            let announced = draft.find_if_known::<OnChainLeg>(&key).cloned();
             let leg = OnChainLeg {
                 state: match started {
                     true => LegState::Waiting,
@@ -347,7 +348,10 @@ impl Command for StartOnChain {
         let claim = settlement_claim(&self.enterprise_id, &self.external_id);
         let is_known = subject(&claim).is_some();
         let id = self.settlement_id(subject);
-        let known = draft.find::<Settlement>(&id).filter(|_| is_known).cloned();
+        let known = match is_known {
+            true => draft.find::<Settlement>(&id).cloned(),
+            false => None,
+        };
         if let Some(known) = &known {
             self.check_content(known)?;
             self.signed.take_nonce(draft, known.id.0)?;

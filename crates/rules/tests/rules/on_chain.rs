@@ -14,9 +14,9 @@ use rules::record::{
     TimerKind, Transfer,
 };
 use rules::settle::{KnownTransfers, SettlementLine};
-use rules::{Class, OnChainDepositId, SettlementId};
+use rules::{Class, OnChainDepositId, SettlementId, Submission};
 
-use crate::harness::{World, check_journal, stored};
+use crate::harness::{Asked, World, check_journal, stored};
 use crate::network::Who::{Alpha, Beta, Broker, Sync};
 use crate::network::*;
 
@@ -238,6 +238,64 @@ fn who_may_settle_over_the_chain_is_decided_in_the_batch() {
     };
     let (class, name) = (Class::Invalid, "on_chain_is_for_exchanges");
     world.refused(broker, class, name, "broker");
+}
+
+#[test]
+fn what_meets_in_one_batch_is_one_settlement() {
+    let mut world = over_the_chain();
+    let lines = || {
+        vec![
+            line(Alpha, btc(), 3),
+            line(Alpha, usd(), 1),
+            line(Beta, btc(), -2),
+        ]
+    };
+    let again = |number| {
+        let mut again = start(number, "one", lines());
+        again.content_digest = start(3, "one", lines()).content_digest;
+        again
+    };
+    let mut asked: Vec<Box<dyn Asked>> = vec![
+        Box::new(Submission::new(announce(1, "one", &[(eth(), "a")]))),
+        Box::new(Submission::new(announce(2, "one", &[(btc(), "a")]))),
+        Box::new(Submission::new(start(3, "one", lines()))),
+        Box::new(Submission::new(announce(4, "one", &[(usd(), "b")]))),
+        Box::new(Submission::new(again(5))),
+    ];
+    world.batch(&mut asked);
+    for asked in &asked {
+        assert_eq!(asked.refusal(), None, "{}", asked.told());
+    }
+    assert_eq!(world.state.on_chain.iter().count(), 1);
+    let legs: Vec<&OnChainLeg> = world.state.on_chain_legs.iter().collect();
+    assert_eq!(legs.len(), 4);
+    assert!(
+        legs.iter()
+            .all(|leg| leg.key.settlement_id == legs[0].key.settlement_id)
+    );
+
+    // One transaction, said to be an ordinary deposit and an announced one in the same breath.
+    let deposits: Vec<OnChainDeposit> = world.state.on_chain_deposits.iter().cloned().collect();
+    let bitcoin = deposits.iter().find(|d| d.currency == btc()).expect("it");
+    let dollars = deposits.iter().find(|d| d.currency == usd()).expect("it");
+    let ordinary = |number, currency: Currency, tx: &str| {
+        let mut ordinary = deposit(number, Sync, currency, 5);
+        tx.clone_into(&mut ordinary.external_reference);
+        ordinary
+    };
+    let mut asked: Vec<Box<dyn Asked>> = vec![
+        Box::new(Submission::new(ordinary(6, btc(), "a"))),
+        Box::new(Submission::new(see(7, bitcoin, 3))),
+        Box::new(Submission::new(see(8, dollars, 1))),
+        Box::new(Submission::new(ordinary(9, usd(), "b"))),
+    ];
+    world.batch(&mut asked);
+    let refused: Vec<bool> = asked
+        .iter()
+        .map(|asked| asked.refusal().is_some())
+        .collect();
+    assert_eq!(refused, [false, true, false, true]);
+    check_journal(&world.state);
 }
 
 #[test]

@@ -70,12 +70,17 @@ pub(crate) struct Installation {
 
 impl Installation {
     pub(crate) async fn make() -> Installation {
+        Installation::make_with(&[]).await
+    }
+
+    /// The same, told more.
+    pub(crate) async fn make_with(more: &[&str]) -> Installation {
         let mut installation = Installation {
             folder: tempfile::tempdir().expect("a folder"),
             database: testkit::sqlite::fresh_file(),
             operator_token: String::new(),
         };
-        let made = installation.run(&["init"]).await;
+        let made = installation.run(&[&["init"], more].concat()).await;
         assert_eq!(made.code, 0, "{made}");
         let token = made.output.lines().find(|line| line.starts_with("tlk_"));
         installation.operator_token = token.expect("a token").to_owned();
