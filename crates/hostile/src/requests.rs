@@ -10,7 +10,10 @@ use wire::{
         bounds::{NOTES_BYTES_MAX, SETTLEMENT_AMOUNTS_MAX, TEXT_BYTES_MAX, WINDOW_MINUTES_MAX},
         connections::{ConnectionUpdate, NewConnection},
         partners::NewPartner,
-        settlements::{NewSettlement, SettlementToSign},
+        settlements::{
+            DisputeConcession, DisputeUpdate, NewDispute, NewSettlement, NewStagedSettlement,
+            SettlementToSign,
+        },
         signed::{Content, Signed},
     },
     body::Fault,
@@ -44,6 +47,22 @@ pub(crate) fn hold(bytes: &[u8]) {
     if let Some(new) = check.content::<NewSettlement>() {
         assert!((1..=SETTLEMENT_AMOUNTS_MAX).contains(&new.settlement_amounts.count()));
     }
+    if let Some(new) = check.content::<NewDispute>() {
+        let mut currencies = new.expected_transfers.keys();
+        assert!(currencies.all(|currency| currency.len() <= TEXT_BYTES_MAX));
+        assert!(
+            new.reason
+                .is_none_or(|reason| reason.len() <= NOTES_BYTES_MAX)
+        );
+    }
+    check.content::<DisputeUpdate>();
+    check.content::<DisputeConcession>();
+    check.request(|json| {
+        let mut settlement = NewStagedSettlement::read(json)?;
+        let DateTime(time) = settlement.cutoff_at;
+        settlement.cutoff_at = DateTime(time - time.rem_euclid(1_000));
+        Ok(settlement)
+    });
     check.request(|json| {
         let mut settlement = SettlementToSign::read(json)?;
         // Times are written with milliseconds.

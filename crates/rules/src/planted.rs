@@ -50,10 +50,6 @@ faults! {
     SettlesAgain,
     /// The end of the dispute window is not told to the partner.
     FinalAmountsNotTold,
-    /// What is disputed when the window ends is executed all the same.
-    DisputedIsExecuted,
-    /// Of a dispute that ends in less than was posted nothing returns.
-    ClosureReturnsNothing,
     /// Clearing a deallocation moves one unit too many.
     DeallocatesTooMuch,
     /// A late answer counts whatever amount it names.

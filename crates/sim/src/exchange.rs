@@ -14,7 +14,8 @@ use uuid::Uuid;
 use wire::{
     connection_key::ConnectionKeySchema,
     partner_call::{
-        ConnectRequest, ErrorResponse, MovementKind, MovementRequest, MovementStatus, Subject,
+        ConnectRequest, ErrorResponse, FinalizeRequest, MovementKind, MovementRequest,
+        MovementStatus, Subject,
     },
 };
 
@@ -79,6 +80,12 @@ impl Exchange {
                 decode(body).and_then(|request: MovementRequest| {
                     let taking = self.taking(world, request.subject.kind());
                     json(lock(&self.books).reserve(&request, taking)?)
+                })
+            }
+            ("PUT", ["settlements", _, "finalize"]) => {
+                decode(body).and_then(|request: FinalizeRequest| {
+                    lock(&self.books).finalize(&request)?;
+                    json(request)
                 })
             }
             ("PUT", [_, _, "clear"]) => decode(body).and_then(|request: MovementRequest| {

@@ -24,12 +24,22 @@ use crate::{
 const VERIFIED_EVERY: u64 = 64;
 
 /// What must never be found: a law, and a query for what breaks it.
-const NEVER: [(&str, &str); 5] = [
+const NEVER: [(&str, &str); 6] = [
     (
         "every open hold serves a record that waits",
         "SELECT count(*) FROM holds h WHERE is_open
             AND NOT EXISTS (SELECT 1 FROM allocations a WHERE a.id = h.id AND a.state = 'reserved')
-            AND NOT EXISTS (SELECT 1 FROM withdrawals w WHERE w.id = h.id AND w.state = 'requested')",
+            AND NOT EXISTS (SELECT 1 FROM withdrawals w WHERE w.id = h.id AND w.state = 'requested')
+            AND NOT EXISTS (SELECT 1 FROM settlement_transfers t WHERE t.id = h.id
+                AND t.status IN ('pending', 'failed', 'disputed', 'pending_settlement_assignment'))",
+    ),
+    (
+        "nothing that is disputed is executed",
+        "SELECT count(*) FROM settlement_transfers t JOIN disputes d
+            ON d.settlement_id = t.settlement_id
+                AND d.connection_id IN (t.source_connection_id, t.destination_connection_id)
+            WHERE t.status = 'completed' AND t.dispute_closure_id IS NULL
+                AND d.retracted_at IS NULL",
     ),
     (
         "every record that waits has its hold",
@@ -56,7 +66,7 @@ const NEVER: [(&str, &str); 5] = [
 ];
 
 /// What is left when everything has come to rest: nothing.
-const AT_REST: [(&str, &str); 4] = [
+const AT_REST: [(&str, &str); 7] = [
     (
         "no hold is left",
         "SELECT count(*) FROM holds WHERE is_open",
@@ -68,6 +78,19 @@ const AT_REST: [(&str, &str); 4] = [
     (
         "every record ends",
         "SELECT count(*) FROM allocations WHERE state = 'reserved'",
+    ),
+    (
+        "every staged settlement ends",
+        "SELECT count(*) FROM settlements WHERE state = 'pending'
+            OR (state = 'failed' AND cutoff_at IS NOT NULL)",
+    ),
+    (
+        "what disputes end in is settled",
+        "SELECT count(*) FROM settlement_transfers WHERE settlement_id IS NULL",
+    ),
+    (
+        "every dispute ends",
+        "SELECT count(*) FROM disputes WHERE closed_at IS NULL AND retracted_at IS NULL",
     ),
     (
         "nothing is left reserved at partners",
@@ -152,6 +175,7 @@ pub(crate) async fn check_end(world: &World) -> Result<(), StoreError> {
     }
     check_both_books(world).await?;
     check_movements(world).await?;
+    check_final_amounts(world).await?;
     check_promises(world).await?;
     check_crossings(world).await?;
     verify(world).await;
@@ -216,6 +240,23 @@ async fn check_movements(world: &World) -> Result<(), StoreError> {
                 let detail = format!("{id}: {:?} and {theirs:?}", ours.get(&id));
                 world.broken("both say the same of a movement", detail);
             }
+        }
+    }
+    Ok(())
+}
+
+/// Partners were told the final amounts of every staged settlement.
+async fn check_final_amounts(world: &World) -> Result<(), StoreError> {
+    let sql = "SELECT id FROM settlements WHERE cutoff_at IS NOT NULL";
+    for mut row in world.reader.query(sql, Vec::new()).await? {
+        let id = row.uuid(0)?;
+        let knows = |exchange: &crate::exchange::Exchange| {
+            lock(&exchange.books)
+                .finalized()
+                .any(|told| told.settlement_id == id)
+        };
+        if !world.exchanges.iter().any(knows) {
+            world.broken("partners are told final amounts", id.to_string());
         }
     }
     Ok(())

@@ -90,4 +90,7 @@ plan! {
     /// A partner that answers later does so only when asked.
     never_answers: sometimes(400);
     answers_wrongly: sometimes(150);
+
+    /// Whether the first partner stages its settlements, and its clients may dispute them.
+    staged: either(&[0, 0, 1]);
 }

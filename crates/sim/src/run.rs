@@ -113,11 +113,15 @@ async fn come_to_rest(world: &Arc<World>, stage: &Stage) -> anyhow::Result<()> {
     let mut unrest = None;
     for _ in 0..LOOKS_MAX {
         let mut is_settled = true;
+        for client in &stage.clients {
+            client.concede_everything(world).await;
+        }
         for trader in &stage.traders {
             if answers_all {
                 lock(&trader.ignored).clear();
             }
             trader.answer_what_waits(world).await;
+            trader.carry(world).await;
             if !trader.settle(world).await {
                 is_settled = false;
                 stage.operator.fund(world, trader.party.go_account).await;

@@ -39,10 +39,12 @@ impl Stage {
         for (place, exchange) in world.exchanges.iter().enumerate() {
             let number = u8::try_from(100 + place)?;
             let party = join(network, enterprise("partner", exchange.number), number).await?;
-            create_partner(world, network, exchange, &party).await?;
+            let staged = place == 0 && world.plan.staged == 1;
+            create_partner(world, network, exchange, &party, staged).await?;
             traders.push(Trader {
                 place,
                 party,
+                staged,
                 ignored: Mutex::default(),
                 settled: Mutex::default(),
             });
@@ -57,6 +59,7 @@ impl Stage {
                 party,
                 connections: Vec::new(),
                 asked: Mutex::default(),
+                disputes: Mutex::default(),
             });
         }
         let parties = clients.iter().map(|client| &client.party);
@@ -143,6 +146,7 @@ async fn create_partner(
     network: &Network,
     exchange: &Exchange,
     party: &Party,
+    staged: bool,
 ) -> anyhow::Result<()> {
     let institution = format!("exchange-{}", exchange.number);
     let currencies = world.currencies.iter().map(|ticker| PartnerCurrency {
@@ -182,8 +186,8 @@ async fn create_partner(
         institution_id: None,
         institution_identifier: institution,
         key_schema: KeySchema::Token,
-        dispute_window_minutes: None,
-        top_up_window_minutes: None,
+        dispute_window_minutes: staged.then_some(1),
+        top_up_window_minutes: staged.then_some(1),
         allocation_policies_enabled: false,
     };
     let (partner, _) = network.create_partner(&party.caller, request).await?;

@@ -5,7 +5,7 @@
 //! ended in rides along; what of it cannot be covered waits for the next settlement and never
 //! keeps this one from being staged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{Account, Currency, Entry, Hold, HoldPurpose, Posting, SignedAmount, Timestamp};
 
@@ -266,7 +266,11 @@ impl Command for Stage {
             reservation.hold(transfer);
         }
         let (mut left, mut settling) = (Vec::new(), Vec::new());
+        let mut seen = BTreeSet::new();
         for carried in &self.carried {
+            if !seen.insert(carried.transfer_id) {
+                continue;
+            }
             let known = reservation.draft.find::<Transfer>(&carried.transfer_id);
             let waits = known.filter(|known| {
                 known.status == TransferStatus::PendingSettlementAssignment

@@ -46,7 +46,8 @@ pub(crate) enum Who {
     Async,
     /// A broker that answers in the call itself.
     Broker,
-    /// An exchange whose clients have a dispute window of zero minutes.
+    /// An exchange whose clients have a dispute window of one minute, and which has another one to
+    /// top up.
     Staged,
 }
 
@@ -678,8 +679,8 @@ pub(crate) fn create_partner(who: Who) -> CreatePartner {
         institution_id: None,
         institution_identifier: who.name().to_owned(),
         key_schema: KeySchema::Token,
-        dispute_window_minutes: (who == Staged).then_some(0),
-        top_up_window_minutes: None,
+        dispute_window_minutes: (who == Staged).then_some(1),
+        top_up_window_minutes: (who == Staged).then_some(1),
         allocation_policies_enabled: false,
     }
 }

@@ -314,7 +314,7 @@ fn who_may_not_settle_makes_no_record() {
 
 /// Decisions §5, Q8: any dispute window, zero minutes included, means version 2 only.
 #[test]
-fn a_partner_with_a_dispute_window_of_zero_minutes_has_to_use_version_2() {
+fn a_partner_with_a_dispute_window_has_to_use_version_2() {
     let request = settle_party(
         1,
         Who::Staged,

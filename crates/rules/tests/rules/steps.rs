@@ -1,6 +1,7 @@
 //! Random sequences of all commands, over names so few that they meet: repeats, conflicts, wrong
 //! parties, short balances and late answers are the rule.
 
+mod disputes;
 mod requests;
 mod strategy;
 
@@ -15,6 +16,7 @@ use proptest::strategy::Union;
 use rules::allocate::{AskAgain, Awaited, Conclude, PartnerAnswer, Reserve, Unanswered, Verdict};
 use rules::connect::{AnswerConnection, OpenConnection, UpdateConnection};
 use rules::deliver::{Delivered, Lease, Undelivered};
+use rules::dispute::{CloseDispute, OpenDispute, ProposeClosure, ReviewClosure, UpdateDispute};
 use rules::fund::{BookDeposit, FinishWithdrawal, RequestWithdrawal, WithdrawalEnding};
 use rules::onboard::{BecomeClient, CreatePartner};
 use rules::operate::{
@@ -25,12 +27,13 @@ use rules::record::{
     AccessToken, AllocationKind, Answering, EnterpriseRole, MessageCall, Scope, SettlementForm,
     TokenSecret,
 };
-use rules::settle::Settle;
+use rules::settle::{AdvanceSettlement, RejectSettlement, Settle, Stage};
 use rules::{Reason, Submission, TokenId};
 use uuid::Uuid;
 
 use crate::harness::Asked;
 use crate::network::*;
+use crate::staging::SetWindows;
 
 macro_rules! all_commands {
     ($($name:ident)+) => {
@@ -64,7 +67,9 @@ all_commands! {
     Lease Delivered Undelivered
     Reserve Conclude Unanswered Awaited AskAgain PartnerAnswer
     BookDeposit RequestWithdrawal FinishWithdrawal
-    Settle
+    Settle Stage AdvanceSettlement RejectSettlement
+    OpenDispute UpdateDispute CloseDispute ProposeClosure ReviewClosure
+    SetWindows
 }
 
 /// One step, told by what it takes to make its command out of the steps before it. A number
@@ -108,6 +113,42 @@ pub(crate) enum Step {
         name: u8,
         signing: Signing,
     },
+    Stage {
+        partner: u8,
+        form: Form,
+        lines: Vec<(u8, u8, i8)>,
+        name: u8,
+        signing: Signing,
+    },
+    Advance {
+        of: u8,
+    },
+    RejectSettlement {
+        of: u8,
+    },
+    Dispute {
+        of: u8,
+        line: u8,
+        destination: bool,
+    },
+    UpdateDispute {
+        of: u8,
+        retracted: bool,
+    },
+    CloseDispute {
+        of: u8,
+    },
+    ProposeClosure {
+        of: u8,
+        units: i8,
+    },
+    ReviewClosure {
+        of: u8,
+        approve: bool,
+        by_another: bool,
+    },
+    /// The broker's settlements are staged from now on.
+    StageBroker,
     Deposit {
         who: u8,
         currency: u8,
@@ -252,6 +293,11 @@ struct Maker {
     made: Vec<Any>,
     reserves: Vec<Reserve>,
     withdrawals: Vec<RequestWithdrawal>,
+    stages: Vec<Stage>,
+    disputes: Vec<OpenDispute>,
+    proposals: Vec<ProposeClosure>,
+    /// What closures may have made: the transfers that may wait.
+    closed: Vec<disputes::Closed>,
     tokens: Vec<TokenId>,
 }
 
@@ -325,6 +371,9 @@ impl Maker {
             Any::Reserve(c) => self.reserves.push((**c).clone()),
             Any::RequestWithdrawal(c) => self.withdrawals.push((**c).clone()),
             Any::IssueToken(c) => self.tokens.push(c.token.id),
+            Any::Stage(c) => self.stages.push((**c).clone()),
+            Any::OpenDispute(c) => self.disputes.push((**c).clone()),
+            Any::ProposeClosure(c) => self.proposals.push((**c).clone()),
             _ => {}
         }
         self.made.push(command);
@@ -555,6 +604,7 @@ impl Maker {
                     self.push(command);
                 }
             }
+            ref other if self.take_dispute(other, number) => {}
             ref other => self.take_setup(other, number),
         }
     }

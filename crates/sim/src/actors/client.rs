@@ -1,10 +1,17 @@
 //! A client: allocates, deallocates, repeats itself, and tries what it must not.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use ledger::Amount;
-use network::{AllocationRequest, Failure, SignedText};
+use network::{
+    AllocationRequest, DisputeClosureRequest, DisputeRequest, DisputeUpdateRequest, Failure,
+    SignedText,
+};
 use rules::record::{Allocation, AllocationKind, AllocationState};
+use store::{DisputeFilter, Page, SettlementFilter, Side};
 use uuid::Uuid;
 
 use super::{Party, amount};
@@ -20,6 +27,8 @@ pub(crate) struct Client {
     pub(crate) connections: Vec<Uuid>,
     /// What it has asked for, and been answered.
     pub(crate) asked: Mutex<Vec<AllocationRequest>>,
+    /// Its disputes, with the connection of each.
+    pub(crate) disputes: Mutex<Vec<(Uuid, Uuid)>>,
 }
 
 impl Client {
@@ -29,6 +38,9 @@ impl Client {
             world.pause().await;
             if world.violation().is_some() {
                 return;
+            }
+            if world.plan.staged == 1 && world.chance.below(2) == 0 {
+                self.dispute(world).await;
             }
             match world.chance.below(20) {
                 0..=8 => self.ask(world, AllocationKind::Allocation, step).await,
@@ -210,6 +222,115 @@ impl Client {
             .await;
         if let Err(failure) = told {
             world.broken("a connection is stopped and resumed", failure.to_string());
+        }
+    }
+}
+
+impl Client {
+    /// Disputes a settlement that is staged, takes a dispute back or raises it again, or concedes.
+    async fn dispute(&self, world: &Arc<World>) {
+        let known = world.chance.pick(&lock(&self.disputes)).copied();
+        match (known, world.chance.below(3)) {
+            (Some((dispute, connection)), 0) => self.amend(world, dispute, connection).await,
+            (Some((dispute, _)), 1) => self.concede(world, dispute).await,
+            _ => self.object(world).await,
+        }
+    }
+
+    async fn object(&self, world: &Arc<World>) {
+        let caller = &self.party.caller;
+        let filter = SettlementFilter {
+            states: Some(vec!["pending"]),
+            ..SettlementFilter::default()
+        };
+        let first = Page {
+            number: 0,
+            size: 20,
+        };
+        let pending = world
+            .persist(async |network| {
+                network
+                    .client_settlements(caller, filter.clone(), first)
+                    .await
+            })
+            .await;
+        let pending = pending.unwrap_or_default();
+        let (Some(view), Some(connection)) = (
+            world.chance.pick(&pending),
+            world.chance.pick(&self.connections).copied(),
+        ) else {
+            return;
+        };
+        let request = DisputeRequest {
+            settlement_id: view.settlement.id.0,
+            connection_id: connection,
+            reason: None,
+            expected: BTreeMap::new(),
+            text: self.party.sign(world, &format!("dispute {connection}")),
+        };
+        let told = world
+            .persist(async |network| network.open_dispute(caller, request.clone()).await)
+            .await;
+        world.note(format_args!("{connection} disputes: {}", told.is_ok()));
+        if let Ok(view) = told {
+            lock(&self.disputes).push((view.dispute.id.0, connection));
+        }
+    }
+
+    async fn amend(&self, world: &Arc<World>, dispute: Uuid, connection: Uuid) {
+        let retracted = world.chance.below(2) == 0;
+        let request = DisputeUpdateRequest {
+            dispute_id: dispute,
+            connection_id: connection,
+            retracted,
+            reason: None,
+            expected: None,
+            text: self.party.sign(world, &format!("amend {dispute}")),
+        };
+        let caller = &self.party.caller;
+        let told = world
+            .persist(async |network| network.update_dispute(caller, request.clone()).await)
+            .await;
+        world.note(format_args!(
+            "{dispute} retracted {retracted}: {}",
+            told.is_ok()
+        ));
+    }
+
+    async fn concede(&self, world: &World, dispute: Uuid) {
+        let request = DisputeClosureRequest {
+            dispute_id: dispute,
+            notes: "it is right".to_owned(),
+            text: self.party.sign(world, &format!("concede {dispute}")),
+        };
+        let caller = &self.party.caller;
+        let told = world
+            .persist(async |network| network.close_dispute(caller, request.clone()).await)
+            .await;
+        world.note(format_args!("{dispute} is conceded: {}", told.is_ok()));
+    }
+
+    /// Concedes everything that still stands.
+    pub(crate) async fn concede_everything(&self, world: &World) {
+        let caller = &self.party.caller;
+        let filter = DisputeFilter {
+            closed: Some(false),
+            retracted: Some(false),
+            ..DisputeFilter::default()
+        };
+        let first = Page {
+            number: 0,
+            size: 100,
+        };
+        let standing = world
+            .persist(async |network| {
+                network
+                    .disputes(caller, Side::Client, filter.clone(), first)
+                    .await
+            })
+            .await;
+        for view in standing.unwrap_or_default() {
+            self.concede(world, view.dispute.id.0).await;
         }
     }
 }

@@ -1,11 +1,12 @@
 //! A partner at work: answers later, trades with its customers, posts settlements.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 
-use network::{Failure, PartnerAnswerRequest, SettlementAmount, SettlementRequest};
+use ledger::Timestamp;
+use network::{Failure, PartnerAnswerRequest, SettlementAmount, SettlementRequest, StagingRequest};
 use rules::record::{AllocationKind, Settlement, SettlementForm, SettlementState};
 use sandbox::books::{Leg, Movement, Outcome, Posting, State, Verdict};
 use uuid::Uuid;
@@ -22,6 +23,8 @@ pub(crate) struct Trader {
     /// Which of the world's exchanges.
     pub(crate) place: usize,
     pub(crate) party: Party,
+    /// Whether it stages its settlements.
+    pub(crate) staged: bool,
     /// What it will never answer.
     pub(crate) ignored: Mutex<BTreeSet<Uuid>>,
     /// Settlements that are completed.
@@ -202,6 +205,8 @@ impl Trader {
         let outcome = match &told {
             Ok(settlement) => match settlement.state {
                 SettlementState::Completed { .. } => Outcome::Completed,
+                // One that is staged is booked when its windows end or money comes in.
+                _ if settlement.staging.is_some() => Outcome::Unknown,
                 _ => Outcome::NotBooked,
             },
             Err(Failure::Busy | Failure::OutcomeUnknown) => Outcome::Unknown,
@@ -276,8 +281,30 @@ impl Trader {
             text: self.party.sign(world, &content),
         };
         let caller = &self.party.caller;
+        if self.staged {
+            let request = StagingRequest {
+                posted: request,
+                cutoff_at: Timestamp(1),
+            };
+            let staged = world
+                .persist(async |network| network.stage(caller, request.clone()).await)
+                .await;
+            return staged.map(|staged| staged.settlement);
+        }
         world
             .persist(async |network| network.settle(caller, request.clone()).await)
             .await
+    }
+
+    /// Stages a settlement of nothing but what disputes have ended in, if there is any.
+    pub(crate) async fn carry(&self, world: &World) {
+        if self.staged {
+            let posting = Posting {
+                external_id: format!("carried-{}", world.chance.below(1_000_000_000)),
+                amounts: BTreeMap::new(),
+            };
+            let told = self.post(world, &posting).await;
+            world.note(format_args!("{}: {}", posting.external_id, told.is_ok()));
+        }
     }
 }

@@ -13,12 +13,15 @@ use rules::allocate::{Awaited, Unanswered};
 use rules::connect::{AnswerConnection, ConnectionVerdict};
 use rules::fund::WithdrawalEnding;
 use rules::record::{
-    AccountBalance, Allocation, AllocationKind, AllocationState, Claim, ClaimKey, ClaimKind,
-    ConnectionState, CurrencyKey, Message, MessageCall, OpenTotal, Participation, Settlement,
-    SettlementForm, SettlementState, SignedRequest, Staging, Transfer, TransferParty,
-    TransferStatus, WithdrawalState,
+    AccountBalance, Adjustment, Allocation, AllocationKind, AllocationState, Claim, ClaimKey,
+    ClaimKind, ClosedBy, ClosureStatus, ConnectionState, CurrencyKey, Dispute, DisputeClosure,
+    Message, MessageCall, OpenTotal, Participation, Retraction, Review, Settlement, SettlementForm,
+    SettlementState, SignedRequest, Staging, Transfer, TransferParty, TransferStatus,
+    WithdrawalState,
 };
-use rules::{ConnectionId, DisputeClosureId, Keys, PartnerId, Reason, SettlementId, TransferId};
+use rules::{
+    ConnectionId, DisputeClosureId, DisputeId, Keys, PartnerId, Reason, SettlementId, TransferId,
+};
 use store::{AllocationFilter, ConnectionFilter, Owned, Side, TransferFilter};
 use testkit::TestDatabase;
 use uuid::Uuid;
@@ -35,6 +38,7 @@ on_both! {
     the_largest_amount
     settlements_with_transfers_and_participations
     settlement_states_and_transfer_statuses
+    disputes_and_how_they_end
     a_failed_settlement_can_be_submitted_again_as_it_is
     deposits
     withdrawals
@@ -445,6 +449,85 @@ async fn settlement_states_and_transfer_statuses(database: TestDatabase) {
     // Where those without a settlement come is the database's affair.
     found.sort_by_key(|transfer| transfer.position);
     assert_eq!(found, expected);
+}
+
+async fn disputes_and_how_they_end(database: TestDatabase) {
+    let network = Network::bare(database).await;
+    let store = &network.store;
+    let largest = SignedAmount::new(-Amount::MAX.units()).expect("an amount");
+    let plain = Dispute {
+        id: DisputeId(identifier(31, 1)),
+        settlement_id: SettlementId(identifier(15, 1)),
+        connection_id: Link(Alpha, Exchange).connection(),
+        client_id: Alpha.client(),
+        client_enterprise_id: Alpha.enterprise(),
+        partner_id: Exchange.partner(),
+        partner_enterprise_id: Exchange.enterprise(),
+        user_id: Alpha.user(),
+        expected: [].into(),
+        reason: None,
+        retraction: None,
+        closure_id: None,
+        closed_at: None,
+        settled_in: None,
+        signed_request: Uuid::nil(),
+        created_at: START,
+        updated_at: START,
+    };
+    let full = Dispute {
+        id: DisputeId(identifier(31, 2)),
+        settlement_id: SettlementId(identifier(15, 2)),
+        expected: [(btc(), largest), (eth(), amount_signed(1))].into(),
+        reason: Some(TEXT.to_owned()),
+        retraction: Some(Retraction {
+            by: Alpha.user(),
+            at: Timestamp(i64::MAX),
+            reason: Some(TEXT.to_owned()),
+        }),
+        closure_id: Some(DisputeClosureId(Uuid::max())),
+        closed_at: Some(Timestamp(i64::MIN)),
+        settled_in: Some(SettlementId(Uuid::max())),
+        ..plain.clone()
+    };
+    for dispute in [&plain, &full] {
+        network.done(put(dispute.clone())).await;
+        let found = store.dispute(dispute.id).await.expect("a look-up");
+        assert_eq!(found.as_ref(), Some(dispute));
+    }
+    let settled_in = store.disputes_settled_in(SettlementId(Uuid::max())).await;
+    assert_eq!(settled_in.expect("a list"), [full]);
+    for (number, (_, status)) in (0..).zip(ClosureStatus::ALL) {
+        let closure = DisputeClosure {
+            id: DisputeClosureId(identifier(32, number)),
+            dispute_id: plain.id,
+            closed_by: ClosedBy::ALL[index(number) % 2].1,
+            user_id: Alpha.user(),
+            notes: TEXT.to_owned(),
+            adjustments: (0..number)
+                .map(|n| Adjustment {
+                    counterparty: (n == 1).then(|| Link(Beta, Exchange).connection()),
+                    currency: eth(),
+                    amount: largest,
+                })
+                .collect(),
+            status: *status,
+            review: (number == 1).then(|| Review {
+                by: Alpha.user(),
+                notes: Some(TEXT.to_owned()),
+                at: START,
+            }),
+            signed_request: (number == 2).then(Uuid::max),
+            created_at: START,
+            updated_at: Timestamp(0),
+        };
+        network.done(put(closure.clone())).await;
+        let found = store.dispute_closure(closure.id).await;
+        assert_eq!(found.expect("a look-up"), Some(closure));
+    }
+}
+
+fn amount_signed(units: i128) -> SignedAmount {
+    SignedAmount::new(units).expect("an amount")
 }
 
 async fn a_failed_settlement_can_be_submitted_again_as_it_is(database: TestDatabase) {

@@ -92,6 +92,60 @@ fn step() -> impl Strategy<Value = Step> {
                 .boxed(),
         ),
         (
+            9,
+            (
+                0..4_u8,
+                form(),
+                vec((n(), 0..8_u8, n().prop_map(u8::cast_signed)), 0..4),
+                0..5_u8,
+                signing(),
+            )
+                .prop_map(|(partner, form, lines, name, signing)| Step::Stage {
+                    partner,
+                    form,
+                    lines,
+                    name,
+                    signing,
+                })
+                .boxed(),
+        ),
+        (9, n().prop_map(|of| Step::Advance { of }).boxed()),
+        (5, n().prop_map(|of| Step::RejectSettlement { of }).boxed()),
+        (
+            6,
+            (n(), n(), yes(60))
+                .prop_map(|(of, line, destination)| Step::Dispute {
+                    of,
+                    line,
+                    destination,
+                })
+                .boxed(),
+        ),
+        (
+            3,
+            (n(), yes(60))
+                .prop_map(|(of, retracted)| Step::UpdateDispute { of, retracted })
+                .boxed(),
+        ),
+        (3, n().prop_map(|of| Step::CloseDispute { of }).boxed()),
+        (
+            7,
+            (n(), n().prop_map(u8::cast_signed))
+                .prop_map(|(of, units)| Step::ProposeClosure { of, units })
+                .boxed(),
+        ),
+        (
+            9,
+            (n(), yes(70), yes(85))
+                .prop_map(|(of, approve, by_another)| Step::ReviewClosure {
+                    of,
+                    approve,
+                    by_another,
+                })
+                .boxed(),
+        ),
+        (2, Just(Step::StageBroker).boxed()),
+        (
             6,
             (0..8_u8, 0..8_u8, units(), 0..6_u8)
                 .prop_map(|(who, currency, units, name)| Step::Deposit {

@@ -194,6 +194,9 @@ pub struct AdjustedTransfer {
 /// The most currencies that a client can expect something in.
 const EXPECTED_AT_MOST: usize = 1_000;
 
+/// The longest currency that a fault repeats, in characters.
+const SHOWN_NAME_MAX: usize = 64;
+
 /// Takes what a client expects: signed base units by currency, none of them zero.
 fn expected(body: &Reader<'_>, expected: &Reader<'_>) -> Option<BTreeMap<String, String>> {
     if expected.members().len() > EXPECTED_AT_MOST {
@@ -203,7 +206,12 @@ fn expected(body: &Reader<'_>, expected: &Reader<'_>) -> Option<BTreeMap<String,
     }
     let mut amounts = Some(BTreeMap::new());
     for (currency, value) in expected.members() {
+        let is_name = (1..=bounds::TEXT_BYTES_MAX).contains(&currency.len());
         let fault = match value.as_str().map(str::parse::<SignedAmount>) {
+            _ if !is_name => format!(
+                "must have a currency of 1 to {} bytes as its name",
+                bounds::TEXT_BYTES_MAX
+            ),
             Some(Ok(amount)) => {
                 if let Some(amounts) = &mut amounts {
                     amounts.insert(currency.to_owned(), amount.to_string());
@@ -213,7 +221,8 @@ fn expected(body: &Reader<'_>, expected: &Reader<'_>) -> Option<BTreeMap<String,
             Some(Err(error)) => error.to_string(),
             None => "must be a string with a signed integer in base units".to_owned(),
         };
-        expected.fault(currency, fault);
+        let shown: String = currency.chars().take(SHOWN_NAME_MAX).collect();
+        expected.fault(&shown, fault);
         amounts = None;
     }
     amounts
