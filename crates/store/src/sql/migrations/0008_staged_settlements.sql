@@ -36,7 +36,7 @@ CREATE TABLE settlement_transfers (
     entry {uuid},
     created_at {int} NOT NULL,
     updated_at {int} NOT NULL
-){strict};
+){strict}, WITHOUT ROWID;
 INSERT INTO settlement_transfers
     SELECT t.id, s.partner_id, t.settlement_id, NULL, t.position, t.currency, t.partner_currency,
         t.amount, t.source_client_id, t.source_go_account_id, t.source_connection_id,
