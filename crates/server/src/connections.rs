@@ -1,10 +1,14 @@
 //! Connections: how many there may be, how long a peer may take to say what it wants, and how they
 //! end when the server stops.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{Router, extract::ConnectInfo};
-use http::Request;
+use http::{Request, Response, StatusCode, header};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -14,6 +18,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     task::JoinSet,
+    time::Instant,
 };
 use tower::ServiceExt;
 
@@ -24,6 +29,11 @@ const HEADER_TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// How many connections there may be; further ones wait in the system's queue.
 const CONNECTIONS_MAX: usize = 10_000;
+
+/// How long the next request of a connection waits at the most, after one that was to come again
+/// later. Without that, thousands who come again at once keep the server busy with refusing them,
+/// and those whom it has let in wait behind.
+const COMES_AGAIN_MAX: Duration = Duration::from_secs(1);
 
 /// How long no request may be in flight before a server that stops ends what is still open.
 const IDLE_PATIENCE: Duration = Duration::from_secs(1);
@@ -124,13 +134,19 @@ async fn converse(
 ) {
     // Answers are small and somebody waits for each of them.
     let _ = stream.set_nodelay(true);
+    let pause = Arc::new(Pause::default());
     let service = service_fn(move |mut request: Request<Incoming>| {
         let counted = service.requests.one();
         request.extensions_mut().insert(ConnectInfo(peer));
         let request = request.map(axum::body::Body::new);
         let answering = service.router.clone().oneshot(request);
+        let pause = Arc::clone(&pause);
         async move {
+            pause.is_over().await;
             let answer = answering.await;
+            if let Ok(answer) = &answer {
+                pause.begin_after(answer);
+            }
             drop(counted);
             answer
         }
@@ -138,5 +154,30 @@ async fn converse(
     let connection = server.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection.into_owned()).await {
         tracing::debug!(%error, %peer, "a connection ended early");
+    }
+}
+
+/// Until when a connection is not listened to, because its peer was told to come again later.
+#[derive(Default)]
+struct Pause(Mutex<Option<Instant>>);
+
+impl Pause {
+    async fn is_over(&self) {
+        let end = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(end) = end {
+            tokio::time::sleep_until(end).await;
+        }
+    }
+
+    fn begin_after<B>(&self, answer: &Response<B>) {
+        if answer.status() != StatusCode::SERVICE_UNAVAILABLE {
+            return;
+        }
+        let after = answer.headers().get(header::RETRY_AFTER);
+        let seconds = after.and_then(|after| after.to_str().ok()?.parse().ok());
+        if let Some(seconds) = seconds {
+            let span = Duration::from_secs(seconds).min(COMES_AGAIN_MAX);
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + span);
+        }
     }
 }
