@@ -1,9 +1,13 @@
 //! More requests than can be worked on: some are told to come again, at once and in our own form,
 //! and a partner that does not answer takes no place from anybody.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{
     fixture::{CLIENT, Options, World, hear, on_each_database, request},
@@ -61,6 +65,44 @@ async fn whoever_finds_no_place_is_told_to_come_again() {
 
         drop(places);
         assert_eq!(balances(world).await.0, 200);
+    })
+    .await;
+}
+
+/// The status that one connection is answered with.
+async fn asked_over(stream: &mut TcpStream, world: &World) -> u16 {
+    let token = &world.client_token;
+    let request = format!(
+        "GET /api/network/v1/enterprises/{CLIENT}/clients/balances HTTP/1.1\r\n\
+         host: here\r\nauthorization: Bearer {token}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    // What is read does not reach into the next answer, for that is not asked for yet.
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"}") {
+        assert_ne!(stream.read_buf(&mut answer).await.expect("read"), 0);
+    }
+    let text = String::from_utf8(answer).expect("text");
+    let status = text.split(' ').nth(1).expect("a status line");
+    status.parse().expect("a status")
+}
+
+/// Those who come again at once must not keep the server busy with refusing them.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_comes_again_sooner_than_they_were_told_to() {
+    on_each_database(narrow(), async |world| {
+        let address = world.url.strip_prefix("http://").expect("an address");
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        let places = all_places(world).expect("all places");
+        assert_eq!(asked_over(&mut stream, world).await, 503);
+        drop(places);
+        let began = Instant::now();
+        assert_eq!(asked_over(&mut stream, world).await, 200);
+        assert!(began.elapsed() > Duration::from_millis(900));
+        // Others are listened to meanwhile, and so is this one afterwards.
+        let began = Instant::now();
+        assert_eq!(asked_over(&mut stream, world).await, 200);
+        assert!(began.elapsed() < Duration::from_millis(900));
     })
     .await;
 }
