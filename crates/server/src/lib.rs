@@ -17,6 +17,7 @@ pub mod openapi;
 mod operator;
 mod projection;
 mod rate_limit;
+mod reference;
 mod request_log;
 mod routes;
 mod statements;
@@ -95,7 +96,7 @@ struct Served {
 }
 
 fn router(network: Network, settings: &Settings) -> Served {
-    let (routes, document) = openapi::routes().split_for_parts();
+    let (routes, document) = openapi::described();
     let rate_limits = Arc::new(RateLimits::new(settings.rate_limit));
     let logged = request_log::Metrics::default();
     let metrics = Arc::new(Metrics::new(&network, &rate_limits, &logged, &document));
@@ -108,6 +109,7 @@ fn router(network: Network, settings: &Settings) -> Served {
     let clock = network.clone();
     let routes = routes
         .merge(openapi::document_route(document))
+        .merge(reference::routes())
         .fallback(gate::unknown_route)
         .method_not_allowed_fallback(gate::method_not_allowed)
         .with_state(Serving {

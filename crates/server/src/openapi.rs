@@ -1,6 +1,8 @@
 //! The OpenAPI document and the routes it describes, made from one list so that they cannot
 //! disagree.
 
+mod texts;
+
 use std::sync::Arc;
 
 use axum::{Router, routing::get};
@@ -44,7 +46,7 @@ impl Modify for BearerToken {
 }
 
 /// All routes with their description.
-pub(crate) fn routes() -> OpenApiRouter<Serving> {
+fn routes() -> OpenApiRouter<Serving> {
     OpenApiRouter::with_openapi(Document::openapi())
         .nest(
             "/api/network/v1/enterprises/{enterpriseId}",
@@ -64,9 +66,30 @@ pub(crate) fn routes() -> OpenApiRouter<Serving> {
         .merge(monitoring::health())
 }
 
+/// All routes, and the document with its texts.
+pub(crate) fn described() -> (Router<Serving>, openapi::OpenApi) {
+    let (routes, mut document) = routes().split_for_parts();
+    limit_all(&mut document);
+    texts::tell(&mut document);
+    (routes, document)
+}
+
+/// Whatever asks for a token counts what it sends, so that every operation there can answer 429.
+fn limit_all(document: &mut openapi::OpenApi) {
+    let paths = document.paths.paths.iter_mut();
+    for (_, item) in paths.filter(|(path, _)| path.starts_with("/api/")) {
+        for operation in texts::operations(item) {
+            let responses = &mut operation.responses.responses;
+            for (status, response) in Limited::responses() {
+                responses.entry(status).or_insert(response);
+            }
+        }
+    }
+}
+
 /// The document alone, as JSON, as `tidelock openapi` prints it.
 pub fn document() -> String {
-    let (_, document) = routes().split_for_parts();
+    let (_, document) = described();
     // A document that was put together by types serialises.
     document.to_pretty_json().unwrap_or_default()
 }
@@ -119,8 +142,12 @@ refusals! {
         "403": "The enterprise has no OES licence, the token lacks a scope, or the role does not allow it.",
         "413": "The body is too large.",
         "415": "The body is not JSON.",
-        "429": "The token has sent too many requests to this server; nothing was done. Repeat it after `Retry-After` seconds.",
         "503": "The network cannot take this at present, or does not know the outcome yet; repeat it after `Retry-After` seconds.",
+    }
+
+    /// The token sends too much.
+    Limited {
+        "429": "The token has sent too many requests to this server; nothing was done. Repeat it after `Retry-After` seconds.",
     }
 
     /// Something that is named does not exist.

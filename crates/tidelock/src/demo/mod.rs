@@ -6,7 +6,7 @@
 mod play;
 mod stage;
 
-use std::process::Stdio;
+use std::{path::PathBuf, process::Stdio};
 
 use anyhow::{Context, bail};
 use tokio::{
@@ -33,6 +33,10 @@ pub(crate) struct Demo {
     /// Exit at the end instead of staying up: 0 if every step and the verification held
     #[arg(long)]
     once: bool,
+
+    /// Write addresses, tokens and signing keys as JSON into this file, for a program that goes on
+    #[arg(long)]
+    cast: Option<PathBuf>,
 }
 
 impl Demo {
@@ -76,6 +80,11 @@ impl Demo {
         let played = play(&stage).await;
         if let (Ok(cast), false) = (&played, self.once) {
             stage.show_how_to_try_by_hand(cast);
+            if let Some(file) = &self.cast {
+                let told = serde_json::to_vec_pretty(&stage.told(cast))?;
+                std::fs::write(file, told)
+                    .with_context(|| format!("{} cannot be written", file.display()))?;
+            }
             serve::stopped().await;
         }
         let _ = exchange.kill().await;

@@ -153,6 +153,7 @@ pub(super) async fn play(stage: &Stage) -> anyhow::Result<Cast> {
     stage.control(Method::PUT, "partner", &membership).await?;
 
     let client = Client::new(&stage.network_url, CLIENT, &client_token)?;
+    let client_xprv = client_key.xprv().to_string();
     let client = client.with_signing_key(client_key.key);
     let (connection, account) = connect(stage, &client, partner_id).await?;
     allocate(&client, connection).await?;
@@ -166,6 +167,8 @@ pub(super) async fn play(stage: &Stage) -> anyhow::Result<Cast> {
         client_enterprise: CLIENT,
         client_token,
         institution: INSTITUTION,
+        exchange_xprv: exchange_key.xprv().to_string(),
+        client_xprv,
     })
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context, bail};
 use ledger::Balance;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::Location;
 use wire::api::balances;
 
@@ -30,6 +30,8 @@ pub(super) struct Cast {
     pub(super) client_enterprise: &'static str,
     pub(super) client_token: String,
     pub(super) institution: &'static str,
+    pub(super) exchange_xprv: String,
+    pub(super) client_xprv: String,
 }
 
 /// Says what a party does.
@@ -140,6 +142,20 @@ impl Stage {
             tokio::time::sleep(MOMENT).await;
         }
         bail!("the exchange still holds something for the client: {last}")
+    }
+
+    /// Addresses, tokens and signing keys, for a program.
+    pub(super) fn told(&self, cast: &Cast) -> Value {
+        let party = |enterprise: &str, token: &str, key: &str| json!({"enterprise": enterprise, "token": token, "signingKey": key});
+        json!({
+            "network": self.network_url,
+            "exchangeUrl": self.exchange_url,
+            "controlToken": self.control_token,
+            "institution": cast.institution,
+            "operator": {"token": self.operator_token},
+            "client": party(cast.client_enterprise, &cast.client_token, &cast.client_xprv),
+            "partner": party(cast.exchange_enterprise, &cast.exchange_token, &cast.exchange_xprv),
+        })
     }
 
     /// Shows addresses, tokens and a first line to type.

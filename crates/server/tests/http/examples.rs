@@ -1,0 +1,467 @@
+//! The examples of the reference are real answers: what is asked for here stands in
+//! `src/openapi/examples.json`, but for names and times that differ from run to run.
+//!
+//! `TIDELOCK_WRITE_EXAMPLES=1` writes the file instead of comparing it.
+
+mod disputes;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use reqwest::Method;
+use rules::record::Answering;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    fixture::{CLIENT, Options, PARTNER, World, new_partner, on_each_database},
+    movements::eventually,
+};
+
+/// How many entries of a list an example shows.
+const ENTRIES_MAX: usize = 2;
+
+/// A request that was answered as it should be.
+pub(crate) struct Said {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) body: Value,
+    pub(crate) status: u16,
+    pub(crate) answer: Value,
+}
+
+fn file() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/openapi/examples.json")
+}
+
+/// Compares what was said with the examples of the same operations; of an operation that was asked
+/// for twice the first.
+pub(crate) async fn compare(world: &World, said: Vec<Said>) {
+    let (_, _, document) = world.raw(Method::GET, "/openapi.json", None, None).await;
+    let mut found: BTreeMap<String, Value> = BTreeMap::new();
+    for one in said {
+        let (id, variables) = operation(&document, &one);
+        let mut example = Map::new();
+        example.insert("path".to_owned(), variables);
+        if !one.body.is_null() {
+            example.insert("request".to_owned(), one.body);
+        }
+        example.insert(
+            "answers".to_owned(),
+            json!({one.status.to_string(): one.answer}),
+        );
+        found
+            .entry(id)
+            .or_insert_with(|| still(Value::Object(example)));
+    }
+
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _turn = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = fs::read_to_string(file()).expect("the examples");
+    let mut known: BTreeMap<String, Value> = serde_json::from_str(&text).expect("JSON");
+    if std::env::var_os("TIDELOCK_WRITE_EXAMPLES").is_some() {
+        known.extend(found);
+        let text = serde_json::to_string_pretty(&known).expect("JSON");
+        fs::write(file(), text + "\n").expect("the examples");
+        return;
+    }
+    for (id, example) in found {
+        let known = known.get(&id).unwrap_or(&Value::Null);
+        assert!(
+            *known == example,
+            "{id}: write the examples anew with TIDELOCK_WRITE_EXAMPLES=1, and look what has changed.\nin the file: {known:#}\nanswered: {example:#}"
+        );
+    }
+}
+
+/// The operation of a request, and the variables of its path.
+fn operation(document: &Value, said: &Said) -> (String, Value) {
+    let path = said.path.split('?').next().unwrap_or_default();
+    let parts: Vec<&str> = path.split('/').collect();
+    let method = said.method.as_str().to_lowercase();
+    let paths = document["paths"].as_object().expect("paths");
+    let mut fits: Vec<(usize, String, Value)> = Vec::new();
+    for (template, item) in paths {
+        let Some(id) = item[&method]["operationId"].as_str() else {
+            continue;
+        };
+        let names: Vec<&str> = template.split('/').collect();
+        let mut variables = Map::new();
+        let fit = names.len() == parts.len()
+            && names.iter().zip(&parts).all(|(name, part)| {
+                match name.strip_prefix('{').and_then(|n| n.strip_suffix('}')) {
+                    Some(name) => {
+                        variables.insert(name.to_owned(), (*part).into());
+                        true
+                    }
+                    None => name == part,
+                }
+            });
+        if fit {
+            fits.push((variables.len(), id.to_owned(), Value::Object(variables)));
+        }
+    }
+    // The router prefers what is spelled out.
+    fits.sort_by_key(|(count, ..)| *count);
+    let fit = fits.into_iter().next();
+    let (_, id, variables) = fit.unwrap_or_else(|| panic!("no operation: {method} {path}"));
+    (id, variables)
+}
+
+/// An example without what differs from run to run.
+fn still(example: Value) -> Value {
+    settle(example, &mut Names::default())
+}
+
+fn settle(value: Value, names: &mut Names) -> Value {
+    match value {
+        Value::String(text) => names.text(&text).into(),
+        Value::Array(list) => {
+            let list = list.into_iter().take(ENTRIES_MAX);
+            list.map(|entry| settle(entry, names)).collect()
+        }
+        Value::Object(members) => {
+            let mut settled = Map::new();
+            for (name, value) in members {
+                let value = match (name.as_str(), &value) {
+                    // Noted a moment after a token was used.
+                    ("lastUsedAt", _) => continue,
+                    ("latencyUs", _) => 4_200.into(),
+                    ("commitSequence", _) => 42.into(),
+                    ("cursor" | "nextCursor", Value::String(text)) if text.len() < 30 => {
+                        "42-1".into()
+                    }
+                    ("entry" | "sequence" | "number", Value::Number(_)) => 42.into(),
+                    ("proof", Value::String(_)) => "eyJkaWdlc3QiOiI…".into(),
+                    _ => settle(value, names),
+                };
+                settled.insert(names.text(&name), value);
+            }
+            Value::Object(settled)
+        }
+        other => other,
+    }
+}
+
+/// What was called something else in this run.
+#[derive(Default)]
+struct Names(Vec<String>);
+
+impl Names {
+    /// The text with every name and time in it as it is in every run.
+    fn text(&mut self, text: &str) -> String {
+        let mut settled = String::new();
+        let mut word = String::new();
+        for c in text.chars() {
+            if c.is_ascii_alphanumeric() || "-_:.+".contains(c) {
+                word.push(c);
+            } else {
+                settled.push_str(&self.word(&word));
+                word.clear();
+                settled.push(c);
+            }
+        }
+        settled.push_str(&self.word(&word));
+        settled
+    }
+
+    fn word(&mut self, word: &str) -> String {
+        let hex = |text: &str| text.bytes().all(|b| b.is_ascii_hexdigit());
+        let parts: Vec<&str> = word.split('-').collect();
+        let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+        if lengths == [8, 4, 4, 4, 12] && parts.iter().all(|part| hex(part)) {
+            return format!("019c1a2b-3c4d-7000-8000-{:012x}", self.number(word));
+        }
+        if matches!(word.len(), 32 | 64 | 66 | 130)
+            && hex(word)
+            && ![CLIENT, PARTNER].contains(&word)
+        {
+            let number = self.number(word);
+            return format!(
+                "{}{number:04x}",
+                "0123456789abcdef".repeat(9).split_at(word.len() - 4).0
+            );
+        }
+        // What the exchange calls its accounts and records.
+        if let Some((noun, name)) = word.rsplit_once('-')
+            && name.len() == 16
+            && hex(name)
+        {
+            return format!("{noun}-{:016x}", self.number(word));
+        }
+        if let Some(secret) = word.strip_prefix("tlk_") {
+            return format!("tlk_{}", "0".repeat(secret.len()));
+        }
+        if word
+            .strip_prefix("127.0.0.1:")
+            .is_some_and(|port| port.parse::<u16>().is_ok())
+        {
+            return "exchange.example".to_owned();
+        }
+        let time: Result<jiff::Timestamp, _> = word.parse();
+        match time {
+            Ok(_) if word.len() > 15 => "2026-01-31T12:00:00.000Z".to_owned(),
+            _ => word.to_owned(),
+        }
+    }
+
+    fn number(&mut self, word: &str) -> usize {
+        if let Some(found) = self.0.iter().position(|known| known == word) {
+            return found + 1;
+        }
+        self.0.push(word.to_owned());
+        self.0.len()
+    }
+}
+
+/// A person who tries one operation after the other.
+struct Walk<'world> {
+    world: &'world World,
+    said: Vec<Said>,
+}
+
+impl Walk<'_> {
+    async fn say(&mut self, token: &str, method: Method, path: &str, body: Value) -> Value {
+        let text = (!body.is_null()).then(|| body.to_string());
+        let sent = self
+            .world
+            .raw(method.clone(), path, Some(token), text.as_deref());
+        let (status, _, answer) = sent.await;
+        assert!(
+            (200..300).contains(&status),
+            "{method} {path}: {status} {answer}"
+        );
+        self.said.push(Said {
+            method,
+            path: path.to_owned(),
+            body,
+            status,
+            answer: answer.clone(),
+        });
+        answer
+    }
+
+    async fn client(&mut self, method: Method, tail: &str, body: Value) -> Value {
+        let path = format!("/api/network/v1/enterprises/{CLIENT}{tail}");
+        let token = &self.world.client_token;
+        self.say(token, method, &path, body).await
+    }
+
+    async fn partner(&mut self, method: Method, tail: &str, body: Value) -> Value {
+        let path = format!("/api/network/v1/enterprises/{PARTNER}{tail}");
+        let token = &self.world.partner_token;
+        self.say(token, method, &path, body).await
+    }
+
+    async fn read_client(&mut self, tail: &str) -> Value {
+        self.client(Method::GET, tail, Value::Null).await
+    }
+
+    async fn read_partner(&mut self, tail: &str) -> Value {
+        self.partner(Method::GET, tail, Value::Null).await
+    }
+
+    /// Asks for the text to sign in both forms, signs it as the client, and posts it.
+    async fn sign_as_client(&mut self, signing: &str, tail: &str, content: Value) -> Value {
+        self.client(Method::GET, signing, content.clone()).await;
+        let told = self.client(Method::POST, signing, content.clone()).await;
+        let key = &self.world.client_key;
+        let body = signed(&content, &told, key);
+        self.client(Method::POST, tail, body).await
+    }
+}
+
+/// The members with the text to sign that was answered, and the signature over it.
+fn signed(content: &Value, told: &Value, key: &wire::signature::SigningKey) -> Value {
+    let payload = told["payload"].as_str().expect("a payload");
+    let mut body = content.clone();
+    body["payload"] = payload.into();
+    body["signature"] = key.sign(payload).into();
+    body
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
+}
+
+fn movement(id: &str, units: &str) -> Value {
+    json!({
+        "amount": {"currency": "ofcbtc", "quantity": units},
+        "clientExternalId": id,
+        "nonce": client::fresh_nonce(),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_are_what_is_answered() {
+    let options = Options {
+        requests_kept: Some(1_000),
+        ..Options::default()
+    };
+    on_each_database(options, async |world| {
+        let said = Vec::new();
+        let mut walk = Walk { world, said };
+        let (get, post, put) = (Method::GET, Method::POST, Method::PUT);
+        let partner = serde_json::to_value(new_partner()).expect("JSON");
+        walk.partner(post.clone(), "/partners", partner).await;
+        walk.read_client("/partners").await;
+        let currencies = format!("/supportedCurrencies?partnerIds={}", world.partner_id);
+        walk.read_client(&currencies).await;
+        walk.client(post.clone(), "/clients", json!({})).await;
+
+        let (account, connection_token) = world.exchange_account().await;
+        let content = json!({
+            "partnerId": world.partner_id.to_string(),
+            "name": "main",
+            "connectionKey": {"schema": "token", "connectionToken": connection_token},
+            "nonce": client::fresh_nonce(),
+        });
+        let connections = "/clients/connections";
+        let signing = "/clients/connections/signing";
+        let opened = walk.sign_as_client(signing, connections, content).await;
+        let connection = text(&opened["connection"]["id"]);
+        walk.read_client(connections).await;
+        let own = format!("{connections}/{connection}");
+        walk.read_client(&own).await;
+        let changed = json!({"name": "main desk", "active": true});
+        walk.client(put, &own, changed).await;
+        walk.read_partner("/partners/connections").await;
+        walk.read_partner(&format!("/partners/connections/{connection}"))
+            .await;
+
+        let allocations = format!("{own}/allocations");
+        let signing = format!("{allocations}/signing");
+        let content = movement("alloc-1", "50000000");
+        let moved = walk.sign_as_client(&signing, &allocations, content).await;
+        let allocation = text(&moved["allocation"]["id"]);
+        credited(world, &account).await;
+        let deallocations = format!("{own}/deallocations");
+        let signing = format!("{deallocations}/signing");
+        let content = movement("dealloc-1", "1000000");
+        walk.sign_as_client(&signing, &deallocations, content).await;
+        walk.read_client("/clients/allocations?types=allocation")
+            .await;
+        walk.read_client(&format!("/clients/allocations/{allocation}"))
+            .await;
+        walk.read_partner("/partners/allocations?types=allocation")
+            .await;
+        walk.read_partner(&format!("/partners/allocations/{allocation}"))
+            .await;
+        walk.read_client("/clients/balances").await;
+        walk.read_partner("/partners/balances").await;
+
+        let content = json!({
+            "externalId": "settle-1",
+            "settlementAmounts": {connection.clone(): {"BTC": "-250000", "USDT": "40000000"}},
+            "nonce": client::fresh_nonce(),
+        });
+        let signing = "/partners/settlements-signing";
+        walk.partner(get.clone(), signing, content.clone()).await;
+        let told = walk.partner(post.clone(), signing, content.clone()).await;
+        let body = signed(&content, &told, &world.partner_key);
+        let settled = walk.partner(post, "/partners/settlements", body).await;
+        let settlement = text(&settled["settlement"]["id"]);
+        walk.read_partner("/partners/settlements").await;
+        walk.read_partner(&format!("/partners/settlements/{settlement}"))
+            .await;
+        walk.read_client("/clients/settlements").await;
+        walk.read_client(&format!("/clients/settlements/{settlement}"))
+            .await;
+        walk.read_client("/clients/settlementTransfers?currencies=ofcbtc")
+            .await;
+
+        let client = &world.client_token;
+
+        let refused = format!("/api/network/v1/enterprises/{CLIENT}/partners?ids=no");
+        let refused = world.raw(Method::GET, &refused, Some(&world.client_token), None);
+        assert_eq!(refused.await.0, 400);
+        let requests = "/api/developer/v1/requests";
+        let list = format!("{requests}?status=4xx");
+        let logged = eventually("the refusal", async || {
+            let (_, _, found) = world.raw(Method::GET, &list, Some(client), None).await;
+            found["requests"].get(0).cloned()
+        })
+        .await;
+        walk.say(client, get.clone(), &list, Value::Null).await;
+        let one = format!("{requests}/{}", text(&logged["id"]));
+        walk.say(client, get.clone(), &one, Value::Null).await;
+        for path in ["/livez", "/readyz"] {
+            walk.say(client, get.clone(), path, Value::Null).await;
+        }
+        compare(world, walk.said).await;
+    })
+    .await;
+}
+
+/// Waits until the exchange has credited an allocation.
+async fn credited(world: &World, account: &str) {
+    eventually("the credit", async || {
+        let all = world.control(Method::GET, "accounts", &Value::Null).await;
+        let all = all["accounts"].as_array().expect("a list").clone();
+        let own = all.into_iter().find(|a| a["accountId"] == account)?;
+        let balance = &own["balances"]["BTC"]["balance"];
+        (balance.is_string() && balance != "0").then_some(())
+    })
+    .await;
+}
+
+/// A partner that answers later says so with operations of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_of_later_answers_are_what_is_answered() {
+    let options = Options {
+        allocations: Answering::Asynchronous,
+        deallocations: Answering::Asynchronous,
+        ..Options::default()
+    };
+    on_each_database(options, async |world| {
+        let said = Vec::new();
+        let mut walk = Walk { world, said };
+        let (connection, account) = world.connect().await;
+        let known = world.partner.partner_connection(connection).await;
+        let known = known.expect("the connection").connection;
+        for (noun, id) in [("allocation", "Alloc"), ("deallocation", "Dealloc")] {
+            let path = format!(
+                "/api/network/v1/enterprises/{CLIENT}/clients/connections/{connection}/{noun}s"
+            );
+            let content = movement(&format!("later-{noun}"), "400");
+            let told = json!({"payload": content.to_string()});
+            let body = signed(&content, &told, &world.client_key).to_string();
+            let client = Some(world.client_token.as_str());
+            let asked = world.raw(Method::POST, &path, client, Some(&body)).await;
+            assert_eq!(asked.2[noun]["status"], "reserved", "{}", asked.2);
+            let record = text(&asked.2[noun]["id"]);
+            let record = eventually("the exchange's name for it", async || {
+                let tail = format!("/clients/allocations/{record}");
+                let path = format!("/api/network/v1/enterprises/{CLIENT}{tail}");
+                let (_, _, found) = world.raw(Method::GET, &path, client, None).await;
+                found["allocation"]["partnerExternalId"]
+                    .is_string()
+                    .then(|| found["allocation"].clone())
+            })
+            .await;
+            let content = json!({
+                (format!("{noun}Id")): record["id"],
+                (format!("partners{id}ationId")): record["partnerExternalId"],
+                "amount": {"currency": "BTC", "quantity": "400"},
+                "clientId": known.client_id.to_string(),
+                "connectionId": connection.to_string(),
+                "partnersClientId": known.partners_client_id,
+                "partnersConnectionId": known.partners_connection_id,
+                "status": "cleared",
+                "nonce": client::fresh_nonce(),
+            });
+            let told = json!({"payload": content.to_string()});
+            let body = signed(&content, &told, &world.partner_key);
+            walk.partner(Method::PUT, &format!("/partners/{noun}s"), body)
+                .await;
+            if noun == "allocation" {
+                credited(world, &account).await;
+            }
+        }
+        compare(world, walk.said).await;
+    })
+    .await;
+}
