@@ -25,7 +25,8 @@ async fn allocate(world: &World, connection: Uuid, id: &str) -> Result<(), (u16,
 /// Gives something back, once the exchange has been told that it has it.
 async fn deallocate(world: &World, connection: Uuid, id: &str) {
     until(async || {
-        let asked = request("ofcbtc", 3, id);
+        // What the exchange refuses is released for good: another try needs another id.
+        let asked = request("ofcbtc", 3, &format!("{id} {}", Uuid::new_v4()));
         world.client.deallocate(connection, asked).await.ok()
     })
     .await;
