@@ -62,13 +62,7 @@ async fn acts_are_found_by_what_is_known_of_them() {
         assert_eq!(from.len() + before.len(), all.len());
         assert!(from.contains(&changed[0]) && !before.contains(&changed[0]));
 
-        for query in [
-            "from=yesterday",
-            "userId=me",
-            "act=",
-            "pageSize=501",
-            "act=a&act=b",
-        ] {
+        for query in ["from=yesterday", "userId=me", "pageSize=501"] {
             let path = format!("/acts?{query}");
             let (status, ..) = refused(world, Method::GET, &path, Value::Null).await;
             assert_eq!(status, 400, "{query}");
