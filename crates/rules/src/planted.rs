@@ -50,6 +50,8 @@ faults! {
     SettlesAgain,
     /// The end of the dispute window is not told to the partner.
     FinalAmountsNotTold,
+    /// What is disputed when the window ends is executed all the same.
+    DisputedIsExecuted,
     /// Clearing a deallocation moves one unit too many.
     DeallocatesTooMuch,
     /// A late answer counts whatever amount it names.

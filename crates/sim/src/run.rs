@@ -16,6 +16,8 @@ const ACTING_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// How often it is looked whether everything has come to rest, and how long it is waited between.
 const LOOKS_MAX: u32 = 600;
+/// In how many of the first of these looks clients still dispute.
+const DISPUTED_LOOKS: u32 = 12;
 const LOOK_AROUND: Duration = Duration::from_secs(10);
 
 /// What came of a run.
@@ -111,10 +113,14 @@ async fn come_to_rest(world: &Arc<World>, stage: &Stage) -> anyhow::Result<()> {
     let answers_all = world.chance.below(2) == 0;
     while stage.operator.finish_a_withdrawal(world).await {}
     let mut unrest = None;
-    for _ in 0..LOOKS_MAX {
+    for look in 0..LOOKS_MAX {
         let mut is_settled = true;
         for client in &stage.clients {
-            client.concede_everything(world).await;
+            // What was posted last is disputed too, before everybody gives in.
+            match world.plan.staged == 1 && look < DISPUTED_LOOKS {
+                true => client.dispute(world).await,
+                false => client.concede_everything(world).await,
+            }
         }
         for trader in &stage.traders {
             if answers_all {

@@ -210,7 +210,9 @@ impl Command for AdvanceSettlement {
                 draft.put(due_message(self.id.0, settlement.partner_id, call, real));
             }
         }
-        transfers.retain(|transfer| transfer.status != TransferStatus::Disputed);
+        if !is_planted(Fault::DisputedIsExecuted) {
+            transfers.retain(|transfer| transfer.status != TransferStatus::Disputed);
+        }
         self.execute(draft, &mut settlement, transfers, now)?;
         put_staged(draft, &settlement);
         Ok(settlement)

@@ -228,7 +228,7 @@ impl Client {
 
 impl Client {
     /// Disputes a settlement that is staged, takes a dispute back or raises it again, or concedes.
-    async fn dispute(&self, world: &Arc<World>) {
+    pub(crate) async fn dispute(&self, world: &Arc<World>) {
         let known = world.chance.pick(&lock(&self.disputes)).copied();
         match (known, world.chance.below(3)) {
             (Some((dispute, connection)), 0) => self.amend(world, dispute, connection).await,
