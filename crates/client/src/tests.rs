@@ -239,7 +239,6 @@ async fn every_other_status_is_final() {
         &[Act::Answer(401, "", "{}")],
         &[Act::Answer(409, "", "{}")],
         &[Act::Answer(422, "", "{}")],
-        &[Act::Answer(429, "Retry-After: 0\r\n", "{}")],
         &[Act::Answer(500, "", "{}")],
         &[Act::Answer(504, "", "{}")],
         &[Act::Answer(302, "Location: /elsewhere\r\n", "")],
@@ -250,6 +249,18 @@ async fn every_other_status_is_final() {
         assert!(error.refusal().is_some());
         assert_eq!(responder.heard().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn who_has_sent_too_much_sends_it_again() {
+    let responder = Responder::playing(&[
+        Act::Answer(429, "Retry-After: 0\r\n", "{}"),
+        Act::Answer(400, "", "{}"),
+    ])
+    .await;
+    let error = responder.client().become_client().await.unwrap_err();
+    assert!(error.refusal().is_some());
+    assert_eq!(responder.heard().len(), 2);
 }
 
 #[tokio::test]
