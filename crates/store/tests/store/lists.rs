@@ -751,7 +751,12 @@ async fn everything_listed(database: TestDatabase) -> String {
     tell(&store.deposits(None, ALL).await.expect("a list"));
     tell(&store.withdrawals(None, ALL).await.expect("a list"));
     let acts = store.operator_acts(ActFilter::default(), ALL).await;
-    tell(&acts.expect("a list"));
+    // Which of what was asked for at once share a commit is up to chance.
+    let acts = acts
+        .expect("a list")
+        .into_iter()
+        .map(|recorded| recorded.act);
+    tell(&acts.collect::<Vec<_>>());
     tell(&store.enterprises().await.expect("a list"));
     tell(&store.go_accounts(None).await.expect("a list"));
     tell(&store.signing_keys(None).await.expect("a list"));

@@ -176,7 +176,7 @@ INSERT INTO schema_migrations VALUES (4, 'small_rows', 'dca6d39db870a0586a15d25b
 INSERT INTO schema_migrations VALUES (5, 'test_clock', '667e2874186c74e2180f7781714732915fce68f8946047773b1439efab705b01');
 INSERT INTO schema_migrations VALUES (6, 'timers', 'f7ec9dbcc2ad5f89af8331cb7ba02fca9e9eb18ae51579674e36fa6ba5e3a13b');
 INSERT INTO schema_migrations VALUES (7, 'chained_acts', '704401ac950b413b7506704ddb7b1ea2fe9eea526c218ef3afa652235fddd879');
-INSERT INTO schema_migrations VALUES (8, 'staged_settlements', '0ea338a9de4405b725715f334eb3b8a13445aef1137215d0afd8d05814a72a9a');
+INSERT INTO schema_migrations VALUES (8, 'staged_settlements', '38cc85a7ed8eb0be37ea4b43678dcd6aba3c87620dd2d635524a23aaf41b2a75');
 INSERT INTO schema_migrations VALUES (9, 'statements_and_events', '820bf40edf666f5f718e978d29d011e5d25f85a7dd8f05f96e7c3d5e93ce8e15');
 INSERT INTO schema_migrations VALUES (10, 'on_chain', '1968a1ae4edea57f70fcdf033a00b281f0b55230a244b0b4576b20c621efcf24');
 INSERT INTO schema_migrations VALUES (11, 'proposals', '68926f1f88f30333489ba0a3bbc4dd3324139578b8abc2d0c2841ff5c20948d8');
