@@ -177,6 +177,6 @@ fn every_fault_of_a_new_settlement_is_named() {
     );
     assert_eq!(faults(NewSettlement::read(&parsed(&body))), common);
     let at = ["cutoffAt must be a date-time with an offset, such as 2026-01-31T12:00:00Z"];
-    let to_sign = [&common[..], &at].concat();
+    let to_sign = [&at[..], &common].concat();
     assert_eq!(faults(SettlementToSign::read(&parsed(&body))), to_sign);
 }
