@@ -20,7 +20,7 @@ use rules::{
     settle::KnownTransfers,
 };
 use sha2::{Digest, Sha256};
-use store::{Page, PartnerFilter, SettlementFilter};
+use store::Page;
 use uuid::Uuid;
 use wire::body::{Fault, Faults};
 
@@ -266,12 +266,7 @@ impl Network {
         let store = self.store();
         let own = &caller.enterprise.id;
         let name = &request.external_settlement_id;
-        let filter = SettlementFilter {
-            external_ids: Some(vec![name.clone()]),
-            ..SettlementFilter::default()
-        };
-        let one = Page { number: 0, size: 1 };
-        let posted = store.settlements_of_partner(own, filter, one).await?.pop();
+        let posted = self.posted_as(caller, name).await?;
         let known = match posted {
             Some(settlement) => Some(settlement.partner_id),
             None => {
@@ -283,16 +278,8 @@ impl Network {
             let partner = store.partner(id).await?;
             return partner.ok_or_else(|| Failure::not_found("partner"));
         }
-        let filter = PartnerFilter {
-            enterprise_id: Some(own.clone()),
-            ..PartnerFilter::default()
-        };
-        let all = Page {
-            number: 0,
-            size: 500,
-        };
         let mut able = Vec::new();
-        for partner in store.partners(filter, all).await? {
+        for partner in self.partners_of(caller).await? {
             let configuration = self.configuration_of(&partner).await?;
             if configuration.is_some_and(|c| c.on_chain) {
                 able.push(partner);

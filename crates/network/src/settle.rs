@@ -9,6 +9,7 @@ use rules::{
     settle::{Settle, SettlementLine},
 };
 use sha2::{Digest, Sha256};
+use store::{Page, PartnerFilter, SettlementFilter};
 use uuid::Uuid;
 use wire::body::{Fault, Faults};
 
@@ -151,6 +152,35 @@ impl Network {
         }
         faults.none().map_err(Failure::Invalid)?;
         Ok(own)
+    }
+
+    /// The settlement that the caller has posted under a name of its own, if there is one.
+    pub(crate) async fn posted_as(
+        &self,
+        caller: &Caller,
+        external_id: &str,
+    ) -> Result<Option<Settlement>, Failure> {
+        let filter = SettlementFilter {
+            external_ids: Some(vec![external_id.to_owned()]),
+            ..SettlementFilter::default()
+        };
+        let one = Page { number: 0, size: 1 };
+        let own = &caller.enterprise.id;
+        let found = self.store().settlements_of_partner(own, filter, one);
+        Ok(found.await?.pop())
+    }
+
+    /// The partners of the caller's enterprise, where a request names none.
+    pub(crate) async fn partners_of(&self, caller: &Caller) -> Result<Vec<Partner>, Failure> {
+        let filter = PartnerFilter {
+            enterprise_id: Some(caller.enterprise.id.clone()),
+            ..PartnerFilter::default()
+        };
+        let all = Page {
+            number: 0,
+            size: 500,
+        };
+        Ok(self.store().partners(filter, all).await?)
     }
 
     pub(crate) async fn settling_partner(

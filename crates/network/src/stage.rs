@@ -8,7 +8,7 @@ use rules::{
     record::{Dispute, Partner, Settlement, SettlementState},
     settle::{Carried, Stage},
 };
-use store::{DisputeFilter, Owned, Page, PartnerFilter, SettlementFilter, Side};
+use store::{DisputeFilter, Owned, Page, Side};
 
 use crate::{Caller, DisputeView, Failure, Network, PartnerTerms, SettlementRequest};
 
@@ -104,26 +104,12 @@ impl Network {
         external_id: &str,
     ) -> Result<Partner, Failure> {
         let store = self.store();
-        let own = &caller.enterprise.id;
-        let filter = SettlementFilter {
-            external_ids: Some(vec![external_id.to_owned()]),
-            ..SettlementFilter::default()
-        };
-        let one = Page { number: 0, size: 1 };
-        if let Some(known) = store.settlements_of_partner(own, filter, one).await?.pop() {
+        if let Some(known) = self.posted_as(caller, external_id).await? {
             let partner = store.partner(known.partner_id).await?;
             return partner.ok_or_else(|| Failure::not_found("partner"));
         }
-        let filter = PartnerFilter {
-            enterprise_id: Some(own.clone()),
-            ..PartnerFilter::default()
-        };
-        let all = Page {
-            number: 0,
-            size: 500,
-        };
         let mut carrying = Vec::new();
-        for partner in store.partners(filter, all).await? {
+        for partner in self.partners_of(caller).await? {
             if !store.waiting_transfers(partner.id, 1).await?.is_empty() {
                 carrying.push(partner);
             }

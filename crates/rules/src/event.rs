@@ -34,6 +34,15 @@ pub enum Audience {
     },
 }
 
+impl Audience {
+    fn ends(client: &EnterpriseId, partner: &EnterpriseId) -> Audience {
+        Audience::Ends {
+            client: client.clone(),
+            partner: partner.clone(),
+        }
+    }
+}
+
 /// Something has come to another point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -52,8 +61,8 @@ trait Eventful: Record {
     /// The point to which it has come.
     fn point(&self) -> &'static str;
 
-    /// What is told of that point.
-    fn event(&self) -> Event;
+    /// Its identifier, over which connection it goes if over one, and who is told.
+    fn told(&self) -> (Uuid, Option<ConnectionId>, Audience);
 }
 
 impl Eventful for Connection {
@@ -66,16 +75,9 @@ impl Eventful for Connection {
         }
     }
 
-    fn event(&self) -> Event {
-        Event {
-            kind: self.point(),
-            subject: self.id.0,
-            connection_id: Some(self.id),
-            audience: Audience::Ends {
-                client: self.client_enterprise_id.clone(),
-                partner: self.partner_enterprise_id.clone(),
-            },
-        }
+    fn told(&self) -> (Uuid, Option<ConnectionId>, Audience) {
+        let ends = Audience::ends(&self.client_enterprise_id, &self.partner_enterprise_id);
+        (self.id.0, Some(self.id), ends)
     }
 }
 
@@ -95,16 +97,9 @@ impl Eventful for Allocation {
         }
     }
 
-    fn event(&self) -> Event {
-        Event {
-            kind: self.point(),
-            subject: self.id.0,
-            connection_id: Some(self.connection_id),
-            audience: Audience::Ends {
-                client: self.client_enterprise_id.clone(),
-                partner: self.partner_enterprise_id.clone(),
-            },
-        }
+    fn told(&self) -> (Uuid, Option<ConnectionId>, Audience) {
+        let ends = Audience::ends(&self.client_enterprise_id, &self.partner_enterprise_id);
+        (self.id.0, Some(self.connection_id), ends)
     }
 }
 
@@ -124,16 +119,12 @@ impl Eventful for Settlement {
         }
     }
 
-    fn event(&self) -> Event {
-        Event {
-            kind: self.point(),
-            subject: self.id.0,
-            connection_id: None,
-            audience: Audience::Parties {
-                settlement: self.id,
-                partner: self.partner_enterprise_id.clone(),
-            },
-        }
+    fn told(&self) -> (Uuid, Option<ConnectionId>, Audience) {
+        let parties = Audience::Parties {
+            settlement: self.id,
+            partner: self.partner_enterprise_id.clone(),
+        };
+        (self.id.0, None, parties)
     }
 }
 
@@ -147,16 +138,9 @@ impl Eventful for Dispute {
         }
     }
 
-    fn event(&self) -> Event {
-        Event {
-            kind: self.point(),
-            subject: self.id.0,
-            connection_id: Some(self.connection_id),
-            audience: Audience::Ends {
-                client: self.client_enterprise_id.clone(),
-                partner: self.partner_enterprise_id.clone(),
-            },
-        }
+    fn told(&self) -> (Uuid, Option<ConnectionId>, Audience) {
+        let ends = Audience::ends(&self.client_enterprise_id, &self.partner_enterprise_id);
+        (self.id.0, Some(self.connection_id), ends)
     }
 }
 
@@ -174,7 +158,13 @@ fn of<R: Eventful>(before: &View, written: &View, events: &mut Vec<Event>) {
     for record in R::shelf(written).changed() {
         let known = R::shelf(before).find(&record.key());
         if known.is_none_or(|known| known.point() != record.point()) {
-            events.push(record.event());
+            let (subject, connection_id, audience) = record.told();
+            events.push(Event {
+                kind: record.point(),
+                subject,
+                connection_id,
+                audience,
+            });
         }
     }
 }
