@@ -1,4 +1,4 @@
-//! What partners sign to settle, at once or staged. On-chain settlements will stand here too.
+//! What partners sign to settle, at once or staged; what goes over the chain stands in `on_chain`.
 
 use serde::Serialize;
 use utoipa::ToSchema;
