@@ -114,15 +114,24 @@ async fn a_commit_that_no_standby_has_is_not_acknowledged_even_if_the_wait_is_en
         assert!(began.elapsed() < PATIENCE, "no commit waits");
     };
     // An operator ends the wait. The server then says COMMIT, with a warning: the store has to ask
-    // whether it is committed, by a commit of its own, which waits as well.
+    // whether it is committed, by a commit of its own, which waits as well. A wait that was ended
+    // is shown until its process has noticed, so each is told from the last by its beginning.
+    let shown = "SELECT coalesce(max((extract(epoch FROM query_start) * 1000000)::bigint), 0) \
+                 FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    let end = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity \
+               WHERE wait_event = 'SyncRep'";
+    let mut ended = 0;
     for _ in 0..3 {
-        while books.number(waits).await == 0 {
+        let wait = loop {
             assert!(!answer.is_finished(), "answered without a standby");
+            let wait = books.number(shown).await;
+            if wait > ended {
+                break wait;
+            }
             tokio::task::yield_now().await;
-        }
-        let end = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity \
-                   WHERE wait_event = 'SyncRep'";
+        };
         assert_eq!(books.number(end).await, 1);
+        ended = wait;
     }
     assert!(!answer.is_finished(), "acknowledged without a standby");
     server.configure(&["synchronous_standby_names = ''"]);

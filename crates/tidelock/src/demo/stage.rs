@@ -162,6 +162,7 @@ impl Stage {
     pub(super) fn show_how_to_try_by_hand(&self, cast: &Cast) {
         println!("\nEverything stays up until Ctrl-C.\n");
         println!("  network            {}", self.network_url);
+        println!("  reference          {}/reference", self.network_url);
         println!("  OpenAPI document   {}/openapi.json", self.network_url);
         println!(
             "  exchange           {} (control API below /control/v1)",
