@@ -28,9 +28,9 @@ use crate::{
 };
 
 /// Something the network remembers under a key.
-pub trait Record: Clone + Debug + PartialEq + 'static {
+pub trait Record: Clone + Debug + PartialEq + Sync + 'static {
     /// What it is found by.
-    type Key: Clone + Ord + Debug;
+    type Key: Clone + Ord + Debug + Sync;
 
     /// The key of this one.
     fn key(&self) -> Self::Key;
@@ -53,11 +53,14 @@ struct Slot<R> {
     record: Option<R>,
     /// Whether it differs from what was loaded.
     changed: bool,
+    /// Whether storage is known to have nothing under the key.
+    is_new: bool,
 }
 
 impl<R> Slot<R> {
     fn loaded(record: Option<R>) -> Slot<R> {
         Slot {
+            is_new: record.is_none(),
             record,
             changed: false,
         }
@@ -119,10 +122,17 @@ impl<R: Record> Shelf<R> {
         changed.filter_map(|slot| slot.record.as_ref())
     }
 
-    fn put(&mut self, record: R) {
+    /// Whether storage has none of those records yet, as far as is known.
+    pub fn has_only_new(&self) -> bool {
+        let mut changed = self.slots.values().filter(|slot| slot.changed);
+        changed.all(|slot| slot.is_new)
+    }
+
+    fn put(&mut self, record: R, is_new: bool) {
         let key = record.key();
         let slot = Slot {
             changed: true,
+            is_new,
             record: Some(record),
         };
         self.slots.insert(key, slot);
@@ -141,6 +151,7 @@ impl<R: Record> Shelf<R> {
     fn settle(&mut self) {
         for slot in self.slots.values_mut() {
             slot.changed = false;
+            slot.is_new = slot.record.is_none();
         }
     }
 
@@ -265,7 +276,7 @@ macro_rules! shelves {
             /// Takes over what the commands on `part` changed, as storage does at a commit.
             pub fn commit(&mut self, part: View) {
                 $(for record in part.$name.changed() {
-                    self.$name.put(record.clone());
+                    self.$name.put(record.clone(), false);
                 })+
                 self.entries.extend(part.entries);
                 self.events.extend(part.events);
@@ -421,9 +432,18 @@ impl<'view> Draft<'view> {
         if knows { self.find(key) } else { None }
     }
 
-    /// Writes a record.
+    /// Writes a record, which may replace one.
     pub fn put<R: Record>(&mut self, record: R) {
-        R::shelf_mut(&mut self.written).put(record);
+        let key = record.key();
+        let known = R::shelf(&self.written).slots.get(&key);
+        let known = known.or_else(|| R::shelf(self.view).slots.get(&key));
+        let is_new = known.is_some_and(|slot| slot.is_new);
+        R::shelf_mut(&mut self.written).put(record, is_new);
+    }
+
+    /// Writes a record under an identifier that was drawn for it, so that it replaces none.
+    pub(crate) fn add<R: Record>(&mut self, record: R) {
+        R::shelf_mut(&mut self.written).put(record, true);
     }
 
     /// Takes a name for `subject`, for ever.

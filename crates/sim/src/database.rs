@@ -56,7 +56,7 @@ impl Faulty {
     /// Commits what is to be, and looks at the books.
     async fn commit_inside(
         &mut self,
-        writes: &[Write],
+        writes: Vec<Write<'_>>,
         head: &ChainHead,
     ) -> Result<Duration, CommitError> {
         let done = self.inner.commit(writes, head).await;
@@ -117,7 +117,7 @@ impl Driver for Faulty {
 
     async fn commit(
         &mut self,
-        writes: &[Write],
+        writes: Vec<Write<'_>>,
         head: &ChainHead,
     ) -> Result<Duration, CommitError> {
         let plan = self.world.plan.clone();

@@ -38,7 +38,8 @@ use crate::{
     metrics::{Metrics, Queues, Stopwatch},
     record::{Columns, CommitFacts, Stored, for_each_stored},
     sql::{
-        self, ChainHead, CommitError, Driver, Fetch, Location, Opening, Reader, StoreError, Write,
+        self, ChainHead, CommitError, Driver, Fetch, Location, Opening, Reader, Rows, StoreError,
+        Write, WriteMode,
     },
     statement,
 };
@@ -575,9 +576,9 @@ impl<D: Driver> Writer<D> {
             // and has no answer then.
             guarded(|| waiter.decide(&mut view, now));
         }
-        let (writes, next) = writes(&view, &head, batch_id, now);
+        let decided = Decided::of(&view, &head, batch_id, now);
         self.metrics.decide.took(watch.lap());
-        let Some(next) = next else {
+        let Some(decided) = decided else {
             return match self.driver.end_unchanged(LANE).await {
                 Ok(()) => {
                     self.metrics.unchanged();
@@ -588,7 +589,8 @@ impl<D: Driver> Writer<D> {
                 Err(error) => Attempt::Again(error.into_inner()),
             };
         };
-        match self.driver.commit(&writes, &next).await {
+        let next = decided.head();
+        match self.driver.commit(decided.writes(), &next).await {
             Ok(flush) => {
                 self.metrics.write.took(watch.lap().saturating_sub(flush));
                 self.metrics.flush.took(flush);
@@ -751,7 +753,10 @@ macro_rules! define_loading {
         }
 
         /// What every changed record writes.
-        fn record_writes(view: &View, facts: &CommitFacts<'_>) -> Vec<Write> {
+        fn record_writes<'rows>(
+            view: &'rows View,
+            facts: &'rows CommitFacts<'_>,
+        ) -> Vec<Write<'rows>> {
             let mut writes = Vec::new();
             $(writes.extend(write_of(&view.$shelf, facts));)+
             writes
@@ -782,61 +787,91 @@ fn place<R: Stored>(
     Ok(())
 }
 
-fn write_of<R: Stored>(shelf: &rules::Shelf<R>, facts: &CommitFacts<'_>) -> Option<Write> {
-    let rows: Vec<_> = shelf.changed().map(|record| record.to_row(facts)).collect();
-    (!rows.is_empty()).then_some(Write {
+fn write_of<'rows, R: Stored>(
+    shelf: &'rows rules::Shelf<R>,
+    facts: &'rows CommitFacts<'_>,
+) -> Option<Write<'rows>> {
+    let count = shelf.changed().count();
+    let rows = shelf.changed().map(|record| record.to_row(facts));
+    // A key that is taken all the same would be a conflict, and the batch is decided anew.
+    let mode = match shelf.has_only_new() {
+        true => WriteMode::Insert,
+        false => R::MODE,
+    };
+    (count > 0).then_some(Write {
         table: R::TABLE,
-        mode: R::MODE,
-        rows,
+        mode,
+        rows: Rows::new(count, rows),
     })
 }
 
-/// What a batch writes, and the head that the chain then has; no head if nothing changed.
-fn writes(
-    view: &View,
-    head: &ChainHead,
-    batch_id: Uuid,
-    now: Timestamp,
-) -> (Vec<Write>, Option<ChainHead>) {
-    let entries = &view.entries;
-    let count = i64::try_from(entries.len()).unwrap_or(i64::MAX);
-    let commit = Commit {
-        lane: head.lane,
-        sequence: head.sequence + 1,
-        batch_id,
-        previous_hash: head.hash.clone(),
-        time: now,
-        first_entry: head.last_entry + 1,
-        last_entry: head.last_entry + count,
-    };
-    let after = |account: &Account| {
-        let known = view.balances.get(account);
-        known.map(|known| known.balance).unwrap_or_default()
-    };
-    let (last_entries, lines) = statement::lines(entries, commit.first_entry, after);
-    let facts = CommitFacts {
-        sequence: commit.sequence,
-        last_entries,
-    };
-    let mut writes = record_writes(view, &facts);
-    if writes.is_empty() {
-        return (Vec::new(), None);
+/// What a batch comes to: its commit, and what the rows of that are made of.
+struct Decided<'view> {
+    view: &'view View,
+    commit: Commit,
+    hash: Vec<u8>,
+    facts: CommitFacts<'view>,
+    lines: Vec<statement::Line<'view>>,
+}
+
+impl<'view> Decided<'view> {
+    /// Nothing, if nothing changed.
+    fn of(view: &'view View, head: &ChainHead, batch_id: Uuid, now: Timestamp) -> Option<Self> {
+        let entries = &view.entries;
+        let count = i64::try_from(entries.len()).unwrap_or(i64::MAX);
+        let commit = Commit {
+            lane: head.lane,
+            sequence: head.sequence + 1,
+            batch_id,
+            previous_hash: head.hash.clone(),
+            time: now,
+            first_entry: head.last_entry + 1,
+            last_entry: head.last_entry + count,
+        };
+        let after = |account: &Account| {
+            let known = view.balances.get(account);
+            known.map(|known| known.balance).unwrap_or_default()
+        };
+        let (last_entries, lines) = statement::lines(entries, commit.first_entry, after);
+        let facts = CommitFacts {
+            sequence: commit.sequence,
+            last_entries,
+        };
+        if record_writes(view, &facts).is_empty() {
+            return None;
+        }
+        let requests = view.signed_requests.changed();
+        let hash = commit.hash(entries, requests, view.operator_acts.changed());
+        Some(Decided {
+            view,
+            commit,
+            hash,
+            facts,
+            lines,
+        })
     }
-    let requests = view.signed_requests.changed();
-    let hash = commit.hash(entries, requests, view.operator_acts.changed());
-    writes.extend(commit.writes(&hash, entries));
-    writes.push(statement::write(lines));
-    writes.push(events::write(&view.events, commit.sequence, now));
-    writes.retain(|write| !write.rows.is_empty());
-    let next = ChainHead {
-        lane: commit.lane,
-        sequence: commit.sequence,
-        hash,
-        time_us: now.0,
-        last_entry: commit.last_entry,
-        test_clock: view.test_clock,
-    };
-    (writes, Some(next))
+
+    fn writes(&self) -> Vec<Write<'_>> {
+        let Decided { view, commit, .. } = self;
+        let mut writes = record_writes(view, &self.facts);
+        writes.extend(commit.writes(&self.hash, &view.entries));
+        writes.push(statement::write(&self.lines));
+        writes.push(events::write(&view.events, commit.sequence, commit.time));
+        writes.retain(|write| !write.rows.is_empty());
+        writes
+    }
+
+    /// The head that the chain then has.
+    fn head(&self) -> ChainHead {
+        ChainHead {
+            lane: self.commit.lane,
+            sequence: self.commit.sequence,
+            hash: self.hash.clone(),
+            time_us: self.commit.time.0,
+            last_entry: self.commit.last_entry,
+            test_clock: self.view.test_clock,
+        }
+    }
 }
 
 /// An error with all its causes, for the log.

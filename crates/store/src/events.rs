@@ -64,7 +64,7 @@ pub struct Feed {
 }
 
 /// The rows of a commit's events.
-pub(crate) fn write(events: &[Event], sequence: i64, now: Timestamp) -> Write {
+pub(crate) fn write(events: &[Event], sequence: i64, now: Timestamp) -> Write<'static> {
     let mut rows = Vec::new();
     for (position, event) in (0_i64..).zip(events) {
         for audience in audiences(&event.audience) {
@@ -84,7 +84,7 @@ pub(crate) fn write(events: &[Event], sequence: i64, now: Timestamp) -> Write {
     Write {
         table: EVENTS,
         mode: WriteMode::Insert,
-        rows,
+        rows: rows.into(),
     }
 }
 

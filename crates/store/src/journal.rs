@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     record::{Columns, owner_columns, table},
-    sql::{CHAIN, StoreError, Table, Value, Write, WriteMode},
+    sql::{CHAIN, Rows, StoreError, Table, Value, Write, WriteMode},
 };
 
 /// Journal entries.
@@ -87,36 +87,11 @@ impl Commit {
     }
 
     /// What the commit writes of itself: its place in the chain, entries and postings.
-    pub(crate) fn writes(&self, hash: &[u8], entries: &[Entry]) -> Vec<Write> {
-        let mut journal = Vec::with_capacity(entries.len());
-        let mut postings = Vec::new();
-        for (number, entry) in (self.first_entry..).zip(entries) {
-            journal.push(vec![
-                number.into(),
-                self.sequence.into(),
-                entry.id.0.into(),
-                entry.cause.as_ref().into(),
-                entry.subject.into(),
-                entry.signed_request.into(),
-                self.time.0.into(),
-            ]);
-            for (position, posting) in (0_i64..).zip(&entry.postings) {
-                let [from_kind, from_owner] = owner_columns(posting.from.account.owner);
-                let [to_kind, to_owner] = owner_columns(posting.to.account.owner);
-                postings.push(vec![
-                    number.into(),
-                    position.into(),
-                    posting.from.account.currency.as_str().into(),
-                    posting.amount.units().into(),
-                    from_kind,
-                    from_owner,
-                    bucket_value(posting.from.bucket),
-                    to_kind,
-                    to_owner,
-                    bucket_value(posting.to.bucket),
-                ]);
-            }
-        }
+    pub(crate) fn writes<'rows>(
+        &'rows self,
+        hash: &[u8],
+        entries: &'rows [Entry],
+    ) -> [Write<'rows>; 3] {
         let link = vec![
             self.lane.into(),
             self.sequence.into(),
@@ -127,15 +102,34 @@ impl Commit {
             self.first_entry.into(),
             self.last_entry.into(),
         ];
+        let numbered = move || (self.first_entry..).zip(entries);
+        let journal = numbered().map(|(number, entry)| self.journal_row(number, entry));
+        let postings = numbered().flat_map(|(number, entry)| {
+            let positioned = (0_i64..).zip(&entry.postings);
+            positioned.map(move |(position, posting)| posting_values(number, position, posting))
+        });
+        let posting_count = entries.iter().map(|entry| entry.postings.len()).sum();
         let insert = |table, rows| Write {
             table,
             mode: WriteMode::Insert,
             rows,
         };
+        [
+            insert(&CHAIN, vec![link].into()),
+            insert(JOURNAL, Rows::new(entries.len(), journal)),
+            insert(POSTINGS, Rows::new(posting_count, postings)),
+        ]
+    }
+
+    fn journal_row(&self, number: i64, entry: &Entry) -> Vec<Value> {
         vec![
-            insert(&CHAIN, vec![link]),
-            insert(JOURNAL, journal),
-            insert(POSTINGS, postings),
+            number.into(),
+            self.sequence.into(),
+            entry.id.0.into(),
+            entry.cause.as_ref().into(),
+            entry.subject.into(),
+            entry.signed_request.into(),
+            self.time.0.into(),
         ]
     }
 
@@ -186,6 +180,23 @@ fn hash_with_acts<'a>(books: Vec<u8>, acts: impl IntoIterator<Item = &'a Operato
 fn update_with_length(hash: &mut Sha256, bytes: &[u8]) {
     hash.update((bytes.len() as u64).to_be_bytes());
     hash.update(bytes);
+}
+
+fn posting_values(entry: i64, position: i64, posting: &Posting) -> Vec<Value> {
+    let [from_kind, from_owner] = owner_columns(posting.from.account.owner);
+    let [to_kind, to_owner] = owner_columns(posting.to.account.owner);
+    vec![
+        entry.into(),
+        position.into(),
+        posting.from.account.currency.as_str().into(),
+        posting.amount.units().into(),
+        from_kind,
+        from_owner,
+        bucket_value(posting.from.bucket),
+        to_kind,
+        to_owner,
+        bucket_value(posting.to.bucket),
+    ]
 }
 
 fn bucket_value(bucket: Bucket) -> Value {

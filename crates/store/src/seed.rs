@@ -61,9 +61,8 @@ pub async fn seed(
             driver.rollback().await;
             return Ok(());
         }
-        let (writes, next) = history.go_on(&head, missing.min(ENTRIES_AT_ONCE))?;
-        let committed = driver.commit(&writes, &next).await;
-        committed.map_err(sql::CommitError::into_inner)?;
+        let missing = missing.min(ENTRIES_AT_ONCE);
+        history.go_on(&mut driver, &head, missing).await?;
     }
 }
 
@@ -134,12 +133,13 @@ impl History {
         }
     }
 
-    /// The writes of one more commit with about so many entries.
-    fn go_on(
+    /// Makes one more commit with about so many entries.
+    async fn go_on(
         &mut self,
+        driver: &mut impl Driver,
         head: &ChainHead,
         entries: usize,
-    ) -> Result<(Vec<Write>, ChainHead), StoreError> {
+    ) -> Result<(), StoreError> {
         let now = Timestamp(head.time_us + 1);
         let mut rows = Rows::default();
         while rows.entries.len() < entries {
@@ -179,7 +179,7 @@ impl History {
         };
         rows.requests.sort_by_key(|request| request.id);
         let hash = commit.hash(&rows.entries, &rows.requests, []);
-        let mut writes = commit.writes(&hash, &rows.entries);
+        let mut writes = Vec::from(commit.writes(&hash, &rows.entries));
         writes.extend([
             write(&rows.requests, &facts),
             write(&rows.claims, &facts),
@@ -190,7 +190,7 @@ impl History {
             write(&rows.transfers, &facts),
             write(&rows.participations, &facts),
             write(&moved, &facts),
-            statement::write(lines),
+            statement::write(&lines),
         ]);
         writes.retain(|write| !write.rows.is_empty());
         let next = ChainHead {
@@ -201,7 +201,9 @@ impl History {
             last_entry: commit.last_entry,
             test_clock: head.test_clock,
         };
-        Ok((writes, next))
+        let committed = driver.commit(writes, &next).await;
+        committed.map_err(sql::CommitError::into_inner)?;
+        Ok(())
     }
 
     /// Books entries; the balances that moved.
@@ -228,11 +230,14 @@ impl History {
     }
 }
 
-fn write<R: Stored>(records: &[R], facts: &CommitFacts<'_>) -> Write {
+fn write<'rows, R: Stored>(records: &'rows [R], facts: &'rows CommitFacts<'_>) -> Write<'rows> {
     Write {
         table: R::TABLE,
         mode: R::MODE,
-        rows: records.iter().map(|record| record.to_row(facts)).collect(),
+        rows: sql::Rows::new(
+            records.len(),
+            records.iter().map(|record| record.to_row(facts)),
+        ),
     }
 }
 

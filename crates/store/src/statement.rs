@@ -13,7 +13,7 @@ use crate::{
     batch::LANE,
     journal::{POSTINGS, posting_row},
     record::{Columns, owner_columns, table},
-    sql::{ChainHead, CommitError, Driver, Fetch, Reader, Table, Value, Write, WriteMode},
+    sql::{ChainHead, CommitError, Driver, Fetch, Reader, Rows, Table, Value, Write, WriteMode},
 };
 
 /// The lines of all accounts.
@@ -69,36 +69,47 @@ pub struct StatementFilter {
     pub limit: u32,
 }
 
+/// What an entry has left on an account.
+pub(crate) struct Line<'entries> {
+    account: &'entries Account,
+    entry: i64,
+    balance: Balance,
+}
+
 /// What entries leave on accounts: for each account the number of the last entry that moved it,
 /// and all lines. `after` is what the accounts hold after the last of the entries.
 pub(crate) fn lines(
     entries: &[Entry],
     first_entry: i64,
     after: impl Fn(&Account) -> Balance,
-) -> (HashMap<&Account, i64>, Vec<Vec<Value>>) {
+) -> (HashMap<&Account, i64>, Vec<Line<'_>>) {
     let mut last_entries = HashMap::new();
     let mut balances: HashMap<&Account, Balance> = HashMap::new();
-    let mut rows = Vec::new();
+    let mut lines = Vec::new();
     // From the last entry to the first: only what there is at the end is known.
     let numbered: Vec<_> = (first_entry..).zip(entries).collect();
-    for (number, entry) in numbered.into_iter().rev() {
-        for (account, (available, held)) in moves(&entry.postings) {
+    for (entry, Entry { postings, .. }) in numbered.into_iter().rev() {
+        for (account, (available, held)) in moves(postings) {
             let balance = balances.entry(account).or_insert_with(|| after(account));
-            rows.push(row(account, number, *balance));
-            last_entries.entry(account).or_insert(number);
+            lines.push(Line {
+                account,
+                entry,
+                balance: *balance,
+            });
+            last_entries.entry(account).or_insert(entry);
             balance.available = balance.available.wrapping_sub(available);
             balance.held = balance.held.wrapping_sub(held);
         }
     }
-    (last_entries, rows)
+    (last_entries, lines)
 }
 
 /// Writes lines.
-pub(crate) fn write(lines: Vec<Vec<Value>>) -> Write {
+pub(crate) fn write<'rows>(lines: &'rows [Line<'_>]) -> Write<'rows> {
     Write {
         table: ACCOUNT_ENTRIES,
         mode: WriteMode::Insert,
-        rows: lines,
+        rows: Rows::new(lines.len(), lines.iter().map(row)),
     }
 }
 
@@ -120,12 +131,17 @@ fn moves(postings: &[Posting]) -> BTreeMap<&Account, (i128, i128)> {
     moves
 }
 
-fn row(account: &Account, entry: i64, balance: Balance) -> Vec<Value> {
+fn row(line: &Line<'_>) -> Vec<Value> {
+    let Line {
+        account,
+        entry,
+        balance,
+    } = line;
     let [kind, owner] = owner_columns(account.owner);
     vec![
         kind,
         owner,
-        entry.into(),
+        (*entry).into(),
         account.currency.as_str().into(),
         balance.available.into(),
         balance.held.into(),
@@ -162,17 +178,22 @@ pub(crate) async fn fill(
                 let balance = balances.entry(account.clone()).or_default();
                 balance.available = balance.available.wrapping_add(available);
                 balance.held = balance.held.wrapping_add(held);
-                rows.push(row(account, number, *balance));
+                rows.push(row(&Line {
+                    account,
+                    entry: number,
+                    balance: *balance,
+                }));
             }
         }
         // Another process may have committed meanwhile: its entries have their lines, and the
         // head stays as it is now.
         let (head, _) = driver.begin(LANE, &[]).await?;
         let write = Write {
+            table: ACCOUNT_ENTRIES,
             mode: WriteMode::Upsert,
-            ..write(rows)
+            rows: rows.into(),
         };
-        let committed = driver.commit(&[write], &head).await;
+        let committed = driver.commit(vec![write], &head).await;
         committed.map_err(CommitError::into_inner)?;
         from = to + 1;
     }

@@ -263,7 +263,7 @@ impl Command for Reserve {
         if allocation.is_reserved() {
             self.hold(draft, &allocation, now)?;
         }
-        draft.put(allocation.clone());
+        draft.add(allocation.clone());
         if !is_planted(Fault::ExternalIdNotClaimed) {
             draft.claim(self.claim(), self.id.0);
         }
@@ -294,7 +294,7 @@ impl Reserve {
             postings: vec![posting],
         };
         draft.post(entry).map_err(refused_by_the_books)?;
-        draft.put(Hold {
+        draft.add(Hold {
             id: HoldId(self.id.0),
             account: source,
             amount: self.amount,
@@ -310,7 +310,7 @@ impl Reserve {
         if allocation.answering == Answering::Synchronous {
             message.lease(real, self.lease_ms);
         }
-        draft.put(message);
+        draft.add(message);
         Ok(())
     }
 }

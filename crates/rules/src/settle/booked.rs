@@ -91,6 +91,7 @@ impl Settle {
             }
         };
         settlement.updated_at = now;
+        let is_new = draft.find_if_known::<Settlement>(&settlement.id).is_none();
         let transfers = (0_u32..).zip(&self.lines);
         let transfers: Vec<Transfer> = transfers
             .map(|(position, line)| Transfer {
@@ -100,10 +101,16 @@ impl Settle {
             })
             .collect();
         for participation in participations(settlement.id, &transfers) {
-            draft.put(participation);
+            match is_new {
+                true => draft.add(participation),
+                false => draft.put(participation),
+            }
         }
         for transfer in transfers {
-            draft.put(transfer);
+            match is_new {
+                true => draft.add(transfer),
+                false => draft.put(transfer),
+            }
         }
         draft.put(settlement.clone());
         Ok(settlement)

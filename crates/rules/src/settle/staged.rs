@@ -265,6 +265,7 @@ impl Command for Stage {
         for transfer in &transfers {
             reservation.hold(transfer);
         }
+        let new_holds = std::mem::take(&mut reservation.holds);
         let (mut left, mut settling) = (Vec::new(), Vec::new());
         let mut seen = BTreeSet::new();
         for carried in &self.carried {
@@ -323,10 +324,15 @@ impl Command for Stage {
         draft.claim(posted.claim(), settlement.id.0);
         posted.signed.keep(draft, now);
         for participation in participations(settlement.id, &transfers) {
-            draft.put(participation);
+            draft.add(participation);
         }
+        new_holds.into_iter().for_each(|hold| draft.add(hold));
         holds.into_iter().for_each(|hold| draft.put(hold));
+        let carried = transfers.split_off(posted.lines.len());
         transfers
+            .into_iter()
+            .for_each(|transfer| draft.add(transfer));
+        carried
             .into_iter()
             .chain(left)
             .for_each(|transfer| draft.put(transfer));

@@ -49,14 +49,63 @@ pub enum WriteMode {
 
 /// Rows to write into one table.
 #[derive(Debug)]
-pub struct Write {
+pub struct Write<'rows> {
     /// Where to.
     pub table: &'static Table,
     /// What to do with a key that is taken.
     pub mode: WriteMode,
     /// Each with a value for every column of the table, in its order. No two
     /// rows have the same key.
-    pub rows: Vec<Vec<Value>>,
+    pub rows: Rows<'rows>,
+}
+
+/// Rows that are made one after the other while they are written: a settlement has tens of
+/// thousands, which are never all there at once.
+pub struct Rows<'rows> {
+    count: usize,
+    rows: Box<dyn Iterator<Item = Vec<Value>> + Send + 'rows>,
+}
+
+impl<'rows> Rows<'rows> {
+    /// `rows`, of which there are `count`.
+    pub fn new(count: usize, rows: impl Iterator<Item = Vec<Value>> + Send + 'rows) -> Self {
+        Self {
+            count,
+            rows: Box::new(rows),
+        }
+    }
+
+    /// How many are still to come.
+    pub fn remaining(&self) -> usize {
+        self.count
+    }
+
+    /// Whether none is to come.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+impl Iterator for Rows<'_> {
+    type Item = Vec<Value>;
+
+    fn next(&mut self) -> Option<Vec<Value>> {
+        let row = self.rows.next();
+        self.count = self.count.saturating_sub(usize::from(row.is_some()));
+        row
+    }
+}
+
+impl From<Vec<Vec<Value>>> for Rows<'_> {
+    fn from(rows: Vec<Vec<Value>>) -> Self {
+        Self::new(rows.len(), rows.into_iter())
+    }
+}
+
+impl std::fmt::Debug for Rows<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} rows", self.count)
+    }
 }
 
 /// The head of a lane of the journal chain: what its last commit left.
@@ -151,7 +200,7 @@ pub trait Driver: Send {
     /// [`CommitError`] tells whether it may have been committed all the same.
     fn commit(
         &mut self,
-        writes: &[Write],
+        writes: Vec<Write<'_>>,
         head: &ChainHead,
     ) -> impl Future<Output = Result<Duration, CommitError>> + Send;
 
@@ -222,7 +271,7 @@ pub(super) trait Session: Send {
     /// afterwards, whatever the result.
     fn save_and_finish(
         &mut self,
-        writes: &[Write],
+        writes: Vec<Write<'_>>,
         head_sql: &str,
         head_params: &[Value],
     ) -> impl Future<Output = Result<Duration, CommitError>> + Send;
@@ -280,7 +329,7 @@ impl<S: Session> Driver for S {
 
     async fn commit(
         &mut self,
-        writes: &[Write],
+        writes: Vec<Write<'_>>,
         head: &ChainHead,
     ) -> Result<Duration, CommitError> {
         let sql = "UPDATE chain_heads SET sequence = $1, hash = $2, time_us = $3, last_entry = $4, clock_ahead_us = $5 WHERE lane = $6";
@@ -338,13 +387,13 @@ impl<S: Session> Driver for S {
 /// The small commit that makes certain of everything before it.
 async fn probe<S: Session>(session: &mut S, lane: i64) -> Result<(), CommitError> {
     let sql = "UPDATE chain_heads SET probes = probes + 1 WHERE lane = $1";
-    commit(session, &[], sql, &[lane.into()]).await?;
+    commit(session, Vec::new(), sql, &[lane.into()]).await?;
     Ok(())
 }
 
 async fn commit<S: Session>(
     session: &mut S,
-    writes: &[Write],
+    writes: Vec<Write<'_>>,
     head_sql: &str,
     head_params: &[Value],
 ) -> Result<Duration, CommitError> {

@@ -28,7 +28,7 @@ mod value;
 mod wal;
 
 pub(crate) use aside::{Aside, Statement};
-pub use driver::{CHAIN, ChainHead, Driver, Fetch, Write, WriteMode};
+pub use driver::{CHAIN, ChainHead, Driver, Fetch, Rows, Write, WriteMode};
 pub use error::{CommitError, StoreError};
 pub use location::{InvalidLocation, Location};
 pub use migrate::{MIGRATIONS, Migration};
@@ -263,7 +263,7 @@ impl Driver for Connection {
 
     async fn commit(
         &mut self,
-        writes: &[Write],
+        writes: Vec<Write<'_>>,
         head: &ChainHead,
     ) -> Result<Duration, CommitError> {
         match &mut self.0 {

@@ -92,10 +92,15 @@ impl Session {
         })
     }
 
-    fn save(&self, writes: &[Write], head_sql: &str, head_params: &[Value]) -> Result<(), Error> {
+    fn save(
+        &self,
+        writes: Vec<Write<'_>>,
+        head_sql: &str,
+        head_params: &[Value],
+    ) -> Result<(), Error> {
         for write in writes {
-            let mut statement = self.connection.prepare_cached(&insert_sql(write))?;
-            for row in &write.rows {
+            let mut statement = self.connection.prepare_cached(&insert_sql(&write))?;
+            for row in write.rows {
                 statement.execute(params_from_iter(row))?;
             }
         }
@@ -193,7 +198,7 @@ impl driver::Session for Session {
 
     async fn save_and_finish(
         &mut self,
-        writes: &[Write],
+        writes: Vec<Write<'_>>,
         head_sql: &str,
         head_params: &[Value],
     ) -> Result<Duration, CommitError> {
@@ -255,7 +260,7 @@ impl Session {
     }
 }
 
-fn insert_sql(write: &Write) -> String {
+fn insert_sql(write: &Write<'_>) -> String {
     let table = write.table;
     let marks = vec!["?"; table.columns.len()].join(", ");
     let conflict = match write.mode {

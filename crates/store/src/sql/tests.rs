@@ -10,13 +10,13 @@ use super::*;
 
 mod apart;
 
-/// A migration for these tests, with a column of every kind that may be NULL.
 /// What the head of the chain has beside what it had at first.
 const CLOCK: Migration = Migration {
     version: 2,
     ..MIGRATIONS[4]
 };
 
+/// A migration for these tests, with a column of every kind that may be NULL.
 const SPECIMENS: Migration = Migration {
     version: 3,
     name: "specimens",
@@ -116,11 +116,11 @@ fn specimen(owner: Uuid, number: i64, amount: i128) -> Vec<Value> {
     ]
 }
 
-fn write(mode: WriteMode, rows: Vec<Vec<Value>>) -> Write {
+fn write(mode: WriteMode, rows: Vec<Vec<Value>>) -> Write<'static> {
     Write {
         table: &SPECIMENS_TABLE,
         mode,
-        rows,
+        rows: rows.into(),
     }
 }
 
@@ -133,7 +133,7 @@ fn fetch(by: &'static [&'static str], keys: Vec<Vec<Value>>) -> Fetch {
 }
 
 /// The head after one more commit, and the chain's row for it.
-fn link(head: &ChainHead, batch: Uuid) -> (ChainHead, Write) {
+fn link(head: &ChainHead, batch: Uuid) -> (ChainHead, Write<'static>) {
     let next = ChainHead {
         lane: head.lane,
         sequence: head.sequence + 1,
@@ -157,7 +157,7 @@ fn link(head: &ChainHead, batch: Uuid) -> (ChainHead, Write) {
         Write {
             table: &CHAIN,
             mode: WriteMode::Insert,
-            rows: vec![row],
+            rows: vec![row].into(),
         },
     )
 }
@@ -170,12 +170,15 @@ async fn begin(connection: &mut Connection) -> Result<ChainHead, StoreError> {
 }
 
 /// One transaction with these writes, linked to the chain.
-async fn commit(connection: &mut Connection, mut writes: Vec<Write>) -> Result<Uuid, CommitError> {
+async fn commit(
+    connection: &mut Connection,
+    mut writes: Vec<Write<'_>>,
+) -> Result<Uuid, CommitError> {
     let batch = Uuid::new_v4();
     let head = begin(connection).await.unwrap();
     let (next, record) = link(&head, batch);
     writes.push(record);
-    connection.commit(&writes, &next).await.map(|_| batch)
+    connection.commit(writes, &next).await.map(|_| batch)
 }
 
 /// The keys' numbers and amounts of fetched rows, sorted.
@@ -215,11 +218,15 @@ macro_rules! on_both {
 
 on_both! {
     every_kind_survives_the_round_trip
+    every_kind_survives_among_many
     fetches_find_by_one_and_by_several_columns
     a_taken_key_is_a_conflict
+    a_taken_key_among_many_is_a_conflict
     upsert_replaces_the_row
     a_negative_amount_breaks_its_check
+    a_broken_check_among_many_leaves_nothing
     rollback_leaves_nothing
+    a_row_that_does_not_fit_leaves_nothing_of_many
     nothing_runs_outside_of_a_transaction
     the_head_and_the_chain_move_together
     large_writes_are_complete
@@ -235,6 +242,21 @@ on_both! {
 }
 
 async fn every_kind_survives_the_round_trip(database: TestDatabase) {
+    survives(database, vec![]).await;
+}
+
+async fn every_kind_survives_among_many(database: TestDatabase) {
+    survives(database, many()).await;
+}
+
+/// So many rows that PostgreSQL has them copied.
+fn many() -> Vec<Vec<Value>> {
+    (0..1_500)
+        .map(|number| specimen(owner(7), number, number.into()))
+        .collect()
+}
+
+async fn survives(database: TestDatabase, companions: Vec<Vec<Value>>) {
     let (mut connection, reader) = open_specimens(&database).await;
     let full = vec![
         owner(1).into(),
@@ -254,12 +276,13 @@ async fn every_kind_survives_the_round_trip(database: TestDatabase) {
     no[2] = false.into();
     no[3] = "".into();
     no[4] = Vec::new().into();
-    commit(
-        &mut connection,
-        vec![write(WriteMode::Insert, vec![full, nulls, no])],
-    )
-    .await
-    .unwrap();
+    let rows = [companions, vec![full, nulls, no]].concat();
+    let written = rows.len();
+    commit(&mut connection, vec![write(WriteMode::Insert, rows)])
+        .await
+        .unwrap();
+    let counted = usize::try_from(count(&reader, "specimens").await);
+    assert_eq!(counted, Ok(written));
 
     begin(&mut connection).await.unwrap();
     let mut fetched = connection
@@ -269,7 +292,10 @@ async fn every_kind_survives_the_round_trip(database: TestDatabase) {
     let fetched = fetched.pop().unwrap();
     let columns = SPECIMENS_TABLE.column_list("");
     let read = reader
-        .query(&format!("SELECT {columns} FROM specimens"), vec![])
+        .query(
+            &format!("SELECT {columns} FROM specimens WHERE owner = $1"),
+            vec![owner(1).into()],
+        )
         .await
         .unwrap();
     for mut rows in [fetched, read] {
@@ -311,7 +337,7 @@ async fn fetches_find_by_one_and_by_several_columns(database: TestDatabase) {
     let names = Write {
         table: &NAMES,
         mode: WriteMode::Insert,
-        rows: vec![vec!["a".into()], vec!["b".into()]],
+        rows: vec![vec!["a".into()], vec!["b".into()]].into(),
     };
     commit(&mut connection, vec![write(WriteMode::Insert, rows), names])
         .await
@@ -389,6 +415,63 @@ async fn a_taken_key_is_a_conflict(database: TestDatabase) {
     assert_eq!(begin(&mut connection).await.unwrap().sequence, 1);
 }
 
+async fn a_taken_key_among_many_is_a_conflict(database: TestDatabase) {
+    let (mut connection, reader) = open_specimens(&database).await;
+    let first = vec![specimen(owner(7), 700, 1)];
+    commit(&mut connection, vec![write(WriteMode::Insert, first)])
+        .await
+        .unwrap();
+    let error = commit(&mut connection, vec![write(WriteMode::Insert, many())])
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, CommitError::Conflict(StoreError::Conflict { .. })),
+        "{error:?}"
+    );
+    assert_eq!(count(&reader, "specimens").await, 1);
+    let rows = vec![specimen(owner(8), 1, 1)];
+    commit(&mut connection, vec![write(WriteMode::Insert, rows)])
+        .await
+        .unwrap();
+    assert_eq!(begin(&mut connection).await.unwrap().sequence, 2);
+}
+
+async fn a_broken_check_among_many_leaves_nothing(database: TestDatabase) {
+    let (mut connection, reader) = open_specimens(&database).await;
+    let mut rows = many();
+    rows.push(specimen(owner(1), 1, -1));
+    let error = commit(&mut connection, vec![write(WriteMode::Insert, rows)]).await;
+    assert!(
+        matches!(
+            error,
+            Err(CommitError::RolledBack(StoreError::Other { .. }))
+        ),
+        "{error:?}"
+    );
+    assert_eq!(count(&reader, "specimens").await, 0);
+}
+
+async fn a_row_that_does_not_fit_leaves_nothing_of_many(database: TestDatabase) {
+    let (mut connection, reader) = open_specimens(&database).await;
+    let too_short = vec![owner(1).into()];
+    let mut wrong_kind = specimen(owner(1), 1, 1);
+    wrong_kind[1] = "one".into();
+    for row in [too_short, wrong_kind] {
+        // What was sent before it is thrown away as well.
+        let rows = [many(), vec![row]].concat();
+        let error = commit(&mut connection, vec![write(WriteMode::Insert, rows)]).await;
+        assert!(
+            matches!(error, Err(CommitError::RolledBack(_))),
+            "{error:?}"
+        );
+        assert_eq!(count(&reader, "specimens").await, 0);
+    }
+    commit(&mut connection, vec![write(WriteMode::Insert, many())])
+        .await
+        .unwrap();
+    assert_eq!(count(&reader, "specimens").await, 1_500);
+}
+
 async fn upsert_replaces_the_row(database: TestDatabase) {
     let (mut connection, reader) = open_specimens(&database).await;
     let mut first = specimen(owner(1), 1, 1);
@@ -400,7 +483,7 @@ async fn upsert_replaces_the_row(database: TestDatabase) {
     let names = || Write {
         table: &NAMES,
         mode: WriteMode::Upsert,
-        rows: vec![vec!["only a key".into()]],
+        rows: vec![vec!["only a key".into()]].into(),
     };
     commit(
         &mut connection,
@@ -460,7 +543,7 @@ async fn rollback_leaves_nothing(database: TestDatabase) {
     let bad = Write {
         table: &NAMES,
         mode: WriteMode::Insert,
-        rows: long,
+        rows: long.into(),
     };
     let error = commit(
         &mut connection,
@@ -483,8 +566,8 @@ async fn nothing_runs_outside_of_a_transaction(database: TestDatabase) {
     let head = begin(&mut connection).await.unwrap();
     connection.rollback().await;
     assert!(connection.fetch(&[]).await.is_err());
-    let writes = [write(WriteMode::Insert, vec![specimen(owner(1), 1, 1)])];
-    let error = connection.commit(&writes, &head).await.unwrap_err();
+    let writes = vec![write(WriteMode::Insert, vec![specimen(owner(1), 1, 1)])];
+    let error = connection.commit(writes, &head).await.unwrap_err();
     assert!(matches!(error, CommitError::RolledBack(_)), "{error:?}");
     assert_eq!(count(&reader, "specimens").await, 0);
     assert!(matches!(
@@ -509,7 +592,7 @@ async fn the_head_and_the_chain_move_together(database: TestDatabase) {
     );
     let batch = Uuid::new_v4();
     let (next, record) = link(&head, batch);
-    connection.commit(&[record], &next).await.unwrap();
+    connection.commit(vec![record], &next).await.unwrap();
     assert_eq!(begin(&mut connection).await.unwrap(), next);
     connection.rollback().await;
 
@@ -607,7 +690,7 @@ async fn a_snapshot_is_of_one_moment(database: TestDatabase) {
                     let name = Write {
                         table: &NAMES,
                         mode: WriteMode::Insert,
-                        rows: vec![vec![number.to_string().into()]],
+                        rows: vec![vec![number.to_string().into()]].into(),
                     };
                     commit(&mut connection, vec![name]).await.unwrap();
                 }

@@ -90,7 +90,7 @@ impl driver::Session for Patient {
 
     async fn save_and_finish(
         &mut self,
-        writes: &[Write],
+        writes: Vec<Write<'_>>,
         head_sql: &str,
         head_params: &[Value],
     ) -> Result<Duration, CommitError> {

@@ -145,7 +145,7 @@ async fn a_cut_connection_is_replaced() {
     let head = begin(&mut connection).await.unwrap();
     testkit::postgres::cut_connections(&database).await;
     let (next, record) = link(&head, Uuid::new_v4());
-    let error = connection.commit(&[record], &next).await.unwrap_err();
+    let error = connection.commit(vec![record], &next).await.unwrap_err();
     assert!(
         matches!(
             error,
@@ -171,7 +171,7 @@ async fn a_commit_whose_answer_is_lost_is_found() {
     let batch = Uuid::new_v4();
     let (next, record) = link(&head, batch);
     proxy.lose_next_commit();
-    let error = connection.commit(&[record], &next).await.unwrap_err();
+    let error = connection.commit(vec![record], &next).await.unwrap_err();
     assert!(
         matches!(error, CommitError::Unknown(StoreError::Unavailable { .. })),
         "{error:?}"
@@ -203,10 +203,10 @@ async fn a_session_that_dies_at_commit_is_not_found() {
     let names = Write {
         table: &NAMES,
         mode: WriteMode::Insert,
-        rows: vec![vec!["x".into()]],
+        rows: vec![vec!["x".into()]].into(),
     };
     let error = connection
-        .commit(&[names, record], &next)
+        .commit(vec![names, record], &next)
         .await
         .unwrap_err();
     assert!(matches!(error, CommitError::Unknown(_)), "{error:?}");
