@@ -10,8 +10,8 @@ use uuid::Uuid;
 use crate::{
     ConnectionId, EnterpriseId, Record, SettlementId, View,
     record::{
-        Allocation, AllocationKind, AllocationState, Connection, ConnectionState, Dispute,
-        Settlement, SettlementState,
+        Allocation, AllocationKind, AllocationState, ClosureStatus, Connection, ConnectionState,
+        Dispute, Settlement, SettlementState,
     },
 };
 
@@ -130,11 +130,10 @@ impl Eventful for Settlement {
 
 impl Eventful for Dispute {
     fn point(&self) -> &'static str {
-        match (self.closed_at, &self.retraction, self.closure_id) {
-            (Some(_), _, _) => "dispute.closed",
-            (None, Some(_), _) => "dispute.retracted",
-            (None, None, Some(_)) => "dispute.closure_proposed",
-            (None, None, None) => "dispute.opened",
+        match (self.closed_at, &self.retraction) {
+            (Some(_), _) => "dispute.closed",
+            (None, Some(_)) => "dispute.retracted",
+            (None, None) => "dispute.opened",
         }
     }
 
@@ -151,7 +150,34 @@ pub(crate) fn events(before: &View, written: &View) -> Vec<Event> {
     of::<Allocation>(before, written, &mut events);
     of::<Settlement>(before, written, &mut events);
     of::<Dispute>(before, written, &mut events);
+    of_closures(before, written, &mut events);
     events
+}
+
+/// What operators propose for a dispute, and what others reject: its parties wait for it.
+fn of_closures(before: &View, written: &View, events: &mut Vec<Event>) {
+    for closure in written.dispute_closures.changed() {
+        let kind = match closure.status {
+            ClosureStatus::PendingReview => "dispute.closure_proposed",
+            ClosureStatus::Rejected => "dispute.closure_rejected",
+            // The dispute itself is closed then.
+            ClosureStatus::Approved => continue,
+        };
+        let known = before.dispute_closures.find(&closure.id);
+        if known.is_some_and(|known| known.status == closure.status) {
+            continue;
+        }
+        let dispute = written.disputes.find(&closure.dispute_id);
+        if let Some(dispute) = dispute.or_else(|| before.disputes.find(&closure.dispute_id)) {
+            let (subject, connection_id, audience) = dispute.told();
+            events.push(Event {
+                kind,
+                subject,
+                connection_id,
+                audience,
+            });
+        }
+    }
 }
 
 fn of<R: Eventful>(before: &View, written: &View, events: &mut Vec<Event>) {

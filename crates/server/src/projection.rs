@@ -12,6 +12,7 @@ use ledger::{Balance, Currency, Timestamp};
 use network::{ClientSettlement, ClientTransfer, OnChainFacts, PartnerTerms};
 use rules::{
     PartnerId, Reason,
+    onchain::ON_CHAIN_FAILED,
     record::{self, AllocationState, SettlementState},
 };
 use wire::{
@@ -33,8 +34,19 @@ pub(crate) use disputes::{DisputeEyes, client_closure, dispute, plain_dispute, s
 /// What others are called in the view of a client.
 const SOMEBODY_ELSE: &str = "Counterparty";
 
-/// What a client is told of a settlement that failed: the reason names what others have.
-const FAILED_FOR_CLIENTS: &str = "the settlement could not be funded; the partner can try it again";
+/// What a client is told of a settlement that ended without being booked: the reason itself may
+/// name what others have.
+fn reason_for_clients(state: &SettlementState) -> &'static str {
+    match state {
+        SettlementState::Rejected { .. } => {
+            "an operator rejected the settlement: nothing of it moves, and it stays so"
+        }
+        SettlementState::Failed { reason } if reason.name == ON_CHAIN_FAILED => {
+            "a part of the settlement could not be moved over the chain, for good; the rest is booked"
+        }
+        _ => "the settlement could not be funded; the partner can try it again",
+    }
+}
 
 pub(crate) fn time(at: Timestamp) -> DateTime {
     DateTime(at.0)
@@ -276,7 +288,8 @@ fn is_disputed(settlement: &record::Settlement) -> bool {
 /// who else disputes it nobody's but theirs.
 pub(crate) fn client_settlement(view: &ClientSettlement) -> settlements::Settlement {
     let record = settlement_record(&view.settlement, view.disputed);
-    settlement_with(&view.settlement, record, |_| FAILED_FOR_CLIENTS.to_owned())
+    let reason = reason_for_clients(&view.settlement.state);
+    settlement_with(&view.settlement, record, |_| reason.to_owned())
 }
 
 fn settlement_with(

@@ -46,25 +46,38 @@ pub struct AdjustedLine {
     pub destination: TransferParty,
 }
 
+impl AdjustedLine {
+    fn repeating(original: &Transfer) -> AdjustedLine {
+        AdjustedLine {
+            currency: original.currency.clone(),
+            partner_currency: original.partner_currency.clone(),
+            amount: original.amount,
+            source: original.source.clone(),
+            destination: original.destination.clone(),
+        }
+    }
+}
+
 /// What a closure does to the books once it counts.
-struct Adjusting<'command> {
-    disputed: &'command Disputed,
+struct Adjusting {
     entry_id: EntryId,
     signed_request: Option<uuid::Uuid>,
 }
 
-/// The lines that repeat disputed transfers, for a client that concedes. What the other side's
-/// dispute of the same transfer has ended already is left out.
-fn repeated(draft: &Draft<'_>, disputed: &Disputed) -> Vec<Transfer> {
+/// The disputed transfers that no closure has ended yet, be it of this dispute or of one that the
+/// other side has of the same transfer.
+fn unended(draft: &Draft<'_>, disputed: &Disputed) -> Vec<Transfer> {
     let transfers = disputed.transfers.find(draft).into_iter();
-    let is_open = |transfer: &Transfer| {
-        transfer.status == TransferStatus::Disputed
-            && (transfer.loser().connection.is_none()
-                || draft
-                    .find::<Hold>(&transfer.hold_id())
-                    .is_some_and(|hold| hold.open))
-    };
-    transfers.filter(is_open).collect()
+    let transfers = transfers.filter(|transfer| transfer.status == TransferStatus::Disputed);
+    transfers
+        .filter(|transfer| !is_ended(draft, transfer))
+        .collect()
+}
+
+/// Whether what was held for a disputed transfer is not held any more.
+fn is_ended(draft: &Draft<'_>, transfer: &Transfer) -> bool {
+    let hold = draft.find::<Hold>(&transfer.hold_id());
+    transfer.loser().connection.is_some() && !hold.is_some_and(|hold| hold.open)
 }
 
 fn adjustments(transfers: &[Transfer], connection: ConnectionId) -> Vec<Adjustment> {
@@ -98,19 +111,20 @@ fn adjustments(transfers: &[Transfer], connection: ConnectionId) -> Vec<Adjustme
     adjustments.collect()
 }
 
-impl Adjusting<'_> {
-    /// Lets go of what is held for the disputed transfers, and makes those that move instead.
+impl Adjusting {
+    /// Lets go of what is held for the original transfers, and makes those that move instead.
     fn adjust(
         &self,
         draft: &mut Draft<'_>,
         partner_id: PartnerId,
         closure: DisputeClosureId,
+        originals: &[Transfer],
         lines: &[AdjustedLine],
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let mut free: BTreeMap<Account, i128> = BTreeMap::new();
         let (mut postings, mut holds, mut transfers) = (Vec::new(), Vec::new(), Vec::new());
-        for transfer in repeated(draft, self.disputed) {
+        for transfer in originals {
             let Some(hold) = draft.find::<Hold>(&transfer.hold_id()).filter(|h| h.open) else {
                 continue;
             };
@@ -286,7 +300,12 @@ impl Command for CloseDispute {
         check_unclosed(draft, &dispute)?;
         check_standing(&dispute)?;
         let (mut settlement, staging) = disputable(draft, dispute.settlement_id)?;
-        let originals = repeated(draft, &self.disputed);
+        let is_disputable = staging.is_disputable(now);
+        let mut originals = unended(draft, &self.disputed);
+        if !is_disputable {
+            // What the other side still disputes stays where it is: the last to concede takes it.
+            originals.retain(|transfer| !self.disputed.other_disputes(draft, transfer));
+        }
         let closure = DisputeClosure {
             id: self.closure_id,
             dispute_id: self.dispute_id,
@@ -305,7 +324,7 @@ impl Command for CloseDispute {
         dispute.closure_id = Some(self.closure_id);
         dispute.closed_at = Some(now);
         dispute.updated_at = now;
-        if staging.is_disputable(now) {
+        if is_disputable {
             dispute.retraction = Some(Retraction {
                 by: self.user_id,
                 at: now,
@@ -314,22 +333,13 @@ impl Command for CloseDispute {
             draft.put(dispute.clone());
             self.disputed.mark(draft, &mut settlement, false, now)?;
         } else {
-            let lines: Vec<AdjustedLine> = originals
-                .into_iter()
-                .map(|original| AdjustedLine {
-                    currency: original.currency,
-                    partner_currency: original.partner_currency,
-                    amount: original.amount,
-                    source: original.source,
-                    destination: original.destination,
-                })
-                .collect();
+            let lines: Vec<AdjustedLine> = originals.iter().map(AdjustedLine::repeating).collect();
             let adjusting = Adjusting {
-                disputed: &self.disputed,
                 entry_id: self.entry_id,
                 signed_request: closure.signed_request,
             };
-            adjusting.adjust(draft, dispute.partner_id, self.closure_id, &lines, now)?;
+            let (partner, id) = (dispute.partner_id, self.closure_id);
+            adjusting.adjust(draft, partner, id, &originals, &lines, now)?;
             draft.put(dispute);
         }
         draft.put(closure.clone());
@@ -444,6 +454,35 @@ impl ReviewClosure {
             false => ClosureStatus::Rejected,
         }
     }
+
+    /// What the closure of the other side's dispute has ended is not made a second time.
+    fn check_not_ended(&self, draft: &Draft<'_>) -> Result<(), Refusal> {
+        let own = self.disputed.connection_id;
+        let mut originals = self.disputed.transfers.find(draft);
+        originals.retain(|original| original.status == TransferStatus::Disputed);
+        for line in &self.lines {
+            let Some((other, _)) = line.source.connection else {
+                continue;
+            };
+            let between = originals.iter().filter(|original| {
+                let side = original.other_side(own).and_then(|side| side.connection);
+                original.currency == line.currency && side.is_some_and(|(id, _)| id == other)
+            });
+            let mut ended = between.map(|original| is_ended(draft, original)).peekable();
+            if ended.peek().is_some() && ended.all(|ended| ended) {
+                return Err(Refusal::new(
+                    Class::Conflict,
+                    "counterparty_dispute_closed",
+                    format!(
+                        "what is between the connection and {other} in {} was ended with the \
+                         other side's dispute; reject this closure and propose one without that line",
+                        line.currency
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Command for ReviewClosure {
@@ -510,13 +549,14 @@ impl Command for ReviewClosure {
                 return Err(Refusal::not_found("dispute"));
             }
             dispute.closed_at = Some(now);
+            self.check_not_ended(draft)?;
             let adjusting = Adjusting {
-                disputed: &self.disputed,
                 entry_id: self.entry_id,
                 signed_request: None,
             };
-            let partner = dispute.partner_id;
-            adjusting.adjust(draft, partner, self.closure_id, &self.lines, now)?;
+            let originals = unended(draft, &self.disputed);
+            let (partner, id) = (dispute.partner_id, self.closure_id);
+            adjusting.adjust(draft, partner, id, &originals, &self.lines, now)?;
         }
         draft.put(dispute);
         draft.put(closure.clone());

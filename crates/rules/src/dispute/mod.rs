@@ -130,12 +130,13 @@ impl Disputed {
         Ok(())
     }
 
-    /// Whether the connection on the other side disputes the transfer too.
+    /// Whether the connection on the other side disputes the transfer too, and that dispute has no
+    /// end yet.
     fn other_disputes(&self, draft: &Draft<'_>, transfer: &Transfer) -> bool {
         let other = transfer.other_side(self.connection_id);
         let other = other.and_then(|party| party.connection);
         let dispute = other.and_then(|(other, _)| self.dispute_of(draft, other));
-        dispute.is_some_and(Dispute::stands)
+        dispute.is_some_and(|dispute| dispute.stands() && dispute.closed_at.is_none())
     }
 }
 

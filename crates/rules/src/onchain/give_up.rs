@@ -199,6 +199,25 @@ impl RejectOnChain {
         })
     }
 
+    /// What has left for the chain must not be given back: it could be seen to arrive later.
+    fn check_nothing_is_leaving(&self, draft: &Draft<'_>) -> Result<(), Refusal> {
+        for key in self.leg_keys() {
+            let leg = draft.find::<OnChainLeg>(&key);
+            let is_leaving = leg.is_some_and(|leg| leg.state == LegState::Initiated);
+            if key.direction == Direction::Losses && is_leaving {
+                return Err(Refusal::new(
+                    Class::Unprocessable,
+                    "on_chain_withdrawal_under_way",
+                    format!(
+                        "a withdrawal of {} is under way; say first that it has failed, or that it was seen",
+                        key.currency
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn check(&self, settlement: &Settlement, on_chain: &OnChain) -> Result<(), Refusal> {
         if on_chain.completed > 0 {
             return Err(Refusal::new(
@@ -242,6 +261,7 @@ impl Command for RejectOnChain {
             return Ok(settlement);
         }
         self.check(&settlement, &on_chain)?;
+        self.check_nothing_is_leaving(draft)?;
         let before = settlement.clone();
         let transfers = self.transfers.find(draft);
         let mut postings = Vec::new();

@@ -41,6 +41,9 @@ use crate::{
 /// How long each direction may take before operators are alerted, in seconds of business time.
 pub const LATE_AFTER_S: i64 = 86_400;
 
+/// The name of the reason of a settlement of which a part could not be moved over the chain.
+pub const ON_CHAIN_FAILED: &str = "on_chain_failed";
+
 fn conflict(name: &str, message: impl Into<String>) -> Refusal {
     Refusal::new(Class::Conflict, name, message)
 }
@@ -175,7 +178,7 @@ fn end_leg(
             },
             failed => SettlementState::Failed {
                 reason: Reason::new(
-                    "on_chain_failed",
+                    ON_CHAIN_FAILED,
                     format!(
                         "{failed} of its currencies could not be moved over the chain; the others are booked. Settle what is missing with a new external id"
                     ),

@@ -39,6 +39,13 @@ impl SeeDeposit {
         ClaimKey::new(&self.custody_source, ClaimKind::Deposit, reference)
     }
 
+    /// The name of what the transaction brought in this currency, whoever announced it.
+    fn claim_of_currency(&self) -> ClaimKey {
+        let SeeDeposit { deposit, .. } = self;
+        let name = format!("{} {}", deposit.currency, deposit.on_chain_tx_id);
+        ClaimKey::new(&self.custody_source, ClaimKind::SeenDeposit, &name)
+    }
+
     fn accounts(&self) -> [Account; 2] {
         let currency = &self.deposit.currency;
         [
@@ -48,8 +55,18 @@ impl SeeDeposit {
     }
 
     /// Takes the transaction, so that it is booked once: as an ordinary deposit or as this one. One
-    /// transaction may bring several currencies, each of them announced.
+    /// transaction may bring several currencies, each of them announced, and each booked once.
     fn take(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
+        let booked = || {
+            conflict(
+                "transaction_booked_already",
+                "this transaction was booked already, as an ordinary deposit or for another announcement",
+            )
+        };
+        if draft.find::<Claim>(&self.claim_of_currency()).is_some() {
+            return Err(booked());
+        }
+        draft.claim(self.claim_of_currency(), self.deposit.id.0);
         let Some(claim) = draft.find::<Claim>(&self.claim()) else {
             draft.claim(self.claim(), self.deposit.id.0);
             return Ok(());
@@ -59,10 +76,7 @@ impl SeeDeposit {
         let holder = draft.find_if_known::<OnChainDeposit>(&holder);
         match holder {
             Some(holder) if holder.currency != self.deposit.currency => Ok(()),
-            _ => Err(conflict(
-                "transaction_booked_already",
-                "this transaction was booked already, as an ordinary deposit or for another announcement",
-            )),
+            _ => Err(booked()),
         }
     }
 }
@@ -76,7 +90,7 @@ impl Command for SeeDeposit {
             on_chain_legs: [self.deposit.leg_key()].into(),
             settlements: [self.deposit.settlement_id].into(),
             on_chain: [self.deposit.settlement_id].into(),
-            claims: [self.claim()].into(),
+            claims: [self.claim(), self.claim_of_currency()].into(),
             balances: self.accounts().into(),
             ..Keys::default()
         }

@@ -27,6 +27,9 @@ spelled! {
         Partner = "partner",
         /// A custody source's reference of a deposit.
         Deposit = "deposit",
+        /// What a transaction brought in one currency, of those announced: the currency and the
+        /// transaction; the scope is the custody source.
+        SeenDeposit = "seen_deposit",
         /// A custody source's reference of a withdrawal.
         Withdrawal = "withdrawal",
     }

@@ -483,10 +483,78 @@ fn a_transfer_that_both_sides_dispute_runs_once_neither_does() {
     world.done(update(&world, 7, beta, id, 3, false));
     world.pass_seconds(HOUR);
     advance(&mut world, 8, id);
-    // The first to concede takes what is between them along; nothing is left for the other.
+    // What is between them stays where it is while one of them objects; the last to concede takes
+    // it along.
     world.done(close(&world, 9, alpha, id, 2));
+    assert_eq!(waits(&world), []);
+    assert_eq!(world.balance(&alpha.net(&btc())).held, 30);
     world.done(close(&world, 10, beta, id, 3));
     assert_eq!(waits(&world), [(30, Some(HoldPurpose::Dispute))]);
     assert_eq!(world.balance(&alpha.net(&btc())).held, 30);
     check_journal(&world.state);
+}
+
+#[test]
+fn what_one_sides_closure_has_ended_no_other_closure_makes_again() {
+    let mut world = with_windows();
+    let (alpha, beta) = (link(Alpha, Broker), link(Beta, Broker));
+    let lines = vec![pair_line(alpha, beta, btc(), 30)];
+    let id = world
+        .done(stage_in(SettlementForm::Pair, 1, Broker, lines))
+        .id;
+    world.done(open(&world, 2, alpha, id));
+    world.done(open(&world, 3, beta, id));
+    world.pass_seconds(HOUR);
+    advance(&mut world, 4, id);
+    // Each is said to lose to the other, by a closure of its own.
+    let approve = |world: &World, number, own, other: Link, closure: &DisputeClosure| {
+        let mut review = review(world, number, own, id, closure, true);
+        for line in &mut review.lines {
+            line.source = other.party();
+        }
+        review
+    };
+    let of_alpha = world.done(propose(5, 2, Some(-12)));
+    let of_beta = world.done(propose(6, 3, Some(-25)));
+    world.done(approve(&world, 7, alpha, beta, &of_alpha));
+    assert_eq!(waits(&world), [(-12, Some(HoldPurpose::Dispute))]);
+    assert_eq!(world.balance(&alpha.net(&btc())).held, 12);
+    world.refused(
+        approve(&world, 8, beta, alpha, &of_beta),
+        Class::Conflict,
+        "counterparty_dispute_closed",
+        "without that line",
+    );
+    world.done(review(&world, 9, beta, id, &of_beta, false));
+    world.done(close(&world, 10, beta, id, 3));
+    assert_eq!(waits(&world), [(-12, Some(HoldPurpose::Dispute))]);
+    check_journal(&world.state);
+}
+
+#[test]
+fn proposals_and_their_rejections_are_told_of() {
+    let mut world = with_windows();
+    let id = disputed_by_alpha(&mut world, 40);
+    world.pass_seconds(HOUR);
+    advance(&mut world, 3, id);
+    let told = |world: &World| {
+        let kinds = world.state.events.iter().map(|event| event.kind);
+        kinds
+            .filter(|kind| kind.starts_with("dispute."))
+            .collect::<Vec<_>>()
+    };
+    let first = world.done(propose(4, 2, Some(-10)));
+    world.done(review(&world, 5, alpha(), id, &first, false));
+    let second = world.done(propose(6, 2, Some(-20)));
+    world.done(review(&world, 7, alpha(), id, &second, true));
+    assert_eq!(
+        told(&world),
+        [
+            "dispute.opened",
+            "dispute.closure_proposed",
+            "dispute.closure_rejected",
+            "dispute.closure_proposed",
+            "dispute.closed",
+        ]
+    );
 }

@@ -547,3 +547,54 @@ proptest! {
         check_journal(&world.state);
     }
 }
+
+#[test]
+fn what_a_transaction_brought_in_one_currency_is_booked_once_whoever_announced_it() {
+    let mut world = over_the_chain();
+    // Both currencies come to one place of custody, in one transaction.
+    let seen = |number, deposit: &OnChainDeposit| SeeDeposit {
+        custody_source: "vault".to_owned(),
+        ..see(number, deposit, 5)
+    };
+    let own = world.done(announce(1, "one", &[(btc(), "t"), (eth(), "t")]));
+    world.done(seen(2, &own[0]));
+    world.done(seen(3, &own[1]));
+    let other = AnnounceDeposits {
+        partner_id: Broker.partner(),
+        enterprise_id: Broker.enterprise(),
+        institution_identifier: Broker.name().to_owned(),
+        go_account_id: Broker.go_account(),
+        signed: signed(4, Broker, "", ("two", 4)),
+        ..announce(4, "two", &[(eth(), "t")])
+    };
+    let others = world.done(other);
+    world.refused(
+        seen(5, &others[0]),
+        Class::Conflict,
+        "transaction_booked_already",
+        "another announcement",
+    );
+    check_journal(&world.state);
+}
+
+#[test]
+fn what_is_leaving_over_the_chain_is_not_given_back() {
+    let mut world = over_the_chain();
+    let id = world
+        .done(start(1, "one", vec![line(Alpha, btc(), -30)]))
+        .0
+        .id;
+    let tx_id = Some("w".to_owned());
+    world.done(lose(&world, 2, id, btc(), Withdrawn::Started { tx_id }));
+    world.refused(
+        reject(&world, 3, id),
+        Class::Unprocessable,
+        "on_chain_withdrawal_under_way",
+        "under way",
+    );
+    assert_eq!(world.balance(&net(Alpha)).held, 30);
+    let reason = "not mined".to_owned();
+    world.done(lose(&world, 4, id, btc(), Withdrawn::Failed { reason }));
+    assert_eq!(world.balance(&net(Alpha)).held, 0);
+    check_journal(&world.state);
+}

@@ -118,7 +118,6 @@ async fn it_is_rejected_only_before_a_part_is_booked() {
         let id = started(world, "unwanted", &amounts).await;
         let (ids, _) = announced(world, "unwanted", &[("ETH", "r1"), ("ETH", "r2")]).await;
         seen(world, &ids[0], "4").await;
-        losses(world, id, "ofcbtc", "started", json!({})).await;
         let before = partners_own(world, "ETH").await;
         let tail = format!("/onChainSettlements/{id}/reject");
         let reason = json!({"reason": "posted by mistake"});
@@ -148,6 +147,13 @@ async fn it_is_rejected_only_before_a_part_is_booked() {
         );
 
         let half = started(world, "half", &amounts).await;
+        losses(world, half, "ofcbtc", "started", json!({})).await;
+        let tail = format!("/onChainSettlements/{half}/reject");
+        let (status, answer) = operate(world, &tail, reason.clone()).await;
+        assert_eq!(
+            (status, &answer["name"]),
+            (422, &json!("on_chain_withdrawal_under_way"))
+        );
         losses(world, half, "ofcbtc", "seen", json!({"onChainTxId": "h"})).await;
         let tail = format!("/onChainSettlements/{half}/reject");
         let (status, answer) = operate(world, &tail, reason.clone()).await;
