@@ -45,7 +45,7 @@ pub enum Refusal {
 /// What one account has in one currency, in base units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
-    /// All of it, never below zero.
+    /// All of it; below zero only if a dispute has ended so that what was spent never came.
     pub balance: i128,
     /// The part that is held for deallocations.
     pub held: i128,
@@ -56,7 +56,7 @@ pub struct Position {
 }
 
 impl Position {
-    /// What is neither held nor locked; never below zero.
+    /// What is neither held nor locked.
     pub fn free(&self) -> i128 {
         self.balance - self.held - self.locked
     }

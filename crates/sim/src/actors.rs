@@ -77,7 +77,12 @@ pub(crate) fn amount(units: u64) -> Amount {
 impl World {
     /// Waits as long as somebody does between two acts.
     pub(crate) async fn pause(&self) {
-        tokio::time::sleep(self.chance.millis(self.plan.pause_ms)).await;
+        // Long enough, now and then, for windows to end.
+        let longest_ms = match self.plan.staged == 1 && self.chance.below(4) == 0 {
+            true => 40_000,
+            false => self.plan.pause_ms,
+        };
+        tokio::time::sleep(self.chance.millis(longest_ms)).await;
     }
 
     /// Asks some server, and another one again, until one answers for good.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use wire::partner_call::MovementStatus;
 
 use crate::{
-    promises::Crossing,
+    promises::{Crossing, Moves},
     world::{World, lock},
 };
 
@@ -31,7 +31,8 @@ const NEVER: [(&str, &str); 6] = [
             AND NOT EXISTS (SELECT 1 FROM allocations a WHERE a.id = h.id AND a.state = 'reserved')
             AND NOT EXISTS (SELECT 1 FROM withdrawals w WHERE w.id = h.id AND w.state = 'requested')
             AND NOT EXISTS (SELECT 1 FROM settlement_transfers t WHERE t.id = h.id
-                AND t.status IN ('pending', 'failed', 'disputed', 'pending_settlement_assignment'))",
+                AND t.status IN ('pending', 'failed', 'disputed', 'pending_settlement_assignment',
+                    'pending_onchain', 'onchain_initiated'))",
     ),
     (
         "nothing that is disputed is executed",
@@ -66,7 +67,7 @@ const NEVER: [(&str, &str); 6] = [
 ];
 
 /// What is left when everything has come to rest: nothing.
-const AT_REST: [(&str, &str); 7] = [
+const AT_REST: [(&str, &str); 11] = [
     (
         "no hold is left",
         "SELECT count(*) FROM holds WHERE is_open",
@@ -87,6 +88,27 @@ const AT_REST: [(&str, &str); 7] = [
     (
         "what disputes end in is settled",
         "SELECT count(*) FROM settlement_transfers WHERE settlement_id IS NULL",
+    ),
+    (
+        "every settlement over the chain ends",
+        "SELECT count(*) FROM on_chain_settlements
+            WHERE started AND gains_unfinished + losses_unfinished > 0",
+    ),
+    (
+        "every deposit over the chain is seen",
+        "SELECT count(*) FROM on_chain_deposits WHERE transfer_id IS NULL",
+    ),
+    (
+        "what was received over the chain is somebody's",
+        "SELECT count(*) FROM on_chain_legs
+            WHERE received_units <> x'80000000000000000000000000000000'",
+    ),
+    (
+        "a transfer ends as its settlement does",
+        "SELECT count(*) FROM settlement_transfers t JOIN settlements s ON s.id = t.settlement_id
+            WHERE (s.state = 'completed' AND t.status NOT IN ('completed', 'disputed'))
+                OR (s.state = 'rejected' AND t.status NOT IN ('rejected', 'disputed',
+                    'onchain_failed'))",
     ),
     (
         "every dispute ends",
@@ -137,6 +159,53 @@ async fn check_books(world: &World) -> Result<(), StoreError> {
     for (law, query) in NEVER {
         check_none(world, law, query).await?;
     }
+    if world.plan.on_chain == 1 {
+        check_border(world, &balances).await?;
+    }
+    Ok(())
+}
+
+/// What crosses the border of custody, and whether it comes in. What was received over the chain for
+/// gains that are not covered yet is in no account.
+const BORDER: [(bool, &str); 5] = [
+    (true, "SELECT currency, amount FROM deposits"),
+    (
+        true,
+        "SELECT currency, seen_amount FROM on_chain_deposits WHERE transfer_id IS NOT NULL",
+    ),
+    (false, "SELECT currency, received_units FROM on_chain_legs"),
+    (
+        false,
+        "SELECT currency, amount FROM withdrawals WHERE state = 'paid'",
+    ),
+    (
+        false,
+        "SELECT currency, total_units FROM on_chain_legs
+            WHERE direction = 'losses' AND state = 'completed'",
+    ),
+];
+
+/// Custody has exactly what has crossed its border, in the books and over the chain.
+async fn check_border(
+    world: &World,
+    balances: &BTreeMap<Account, Balance>,
+) -> Result<(), StoreError> {
+    let mut inside: BTreeMap<String, i128> = BTreeMap::new();
+    for (comes_in, sql) in BORDER {
+        for mut row in world.reader.query(sql, Vec::new()).await? {
+            let units = row.amount(1)?;
+            *inside.entry(row.text(0)?).or_default() += if comes_in { units } else { -units };
+        }
+    }
+    for currency in &world.currencies {
+        let custody = Account::new(Owner::Custody, currency);
+        let custody = balances.get(&custody).copied().unwrap_or_default();
+        let inside = inside.get(currency.as_str()).copied().unwrap_or_default();
+        if custody.available != -inside {
+            let detail = format!("{currency}: {custody:?}, and {inside} is inside");
+            world.broken("custody has what has crossed its border", detail);
+        }
+    }
     Ok(())
 }
 
@@ -175,6 +244,9 @@ pub(crate) async fn check_end(world: &World) -> Result<(), StoreError> {
     }
     check_both_books(world).await?;
     check_movements(world).await?;
+    check_sums(world).await?;
+    check_posted(world).await?;
+    check_closures(world).await?;
     check_final_amounts(world).await?;
     check_promises(world).await?;
     check_crossings(world).await?;
@@ -245,9 +317,109 @@ async fn check_movements(world: &World) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Adds to what a connection has.
+fn add(sums: &mut Sums, connection: Option<Uuid>, currency: &str, units: i128) {
+    if let Some(connection) = connection {
+        let key = (connection, currency.to_owned());
+        *sums.entry(key).or_default() += units;
+    }
+}
+
+/// By connection and currency.
+type Sums = BTreeMap<(Uuid, String), i128>;
+
+/// What moves, without what cancels out.
+fn sums_of(moves: &Moves) -> Sums {
+    let mut sums = Sums::new();
+    for (connection, amounts) in moves {
+        for (currency, units) in amounts {
+            add(&mut sums, Some(*connection), currency, *units);
+        }
+    }
+    sums.retain(|_, units| *units != 0);
+    sums
+}
+
+/// The transfers that a condition selects, added up for the connections on both sides.
+async fn transferred(world: &World, condition: &str, of: Vec<Value>) -> Result<Sums, StoreError> {
+    let sql = format!(
+        "SELECT source_connection_id, destination_connection_id, currency, amount
+            FROM settlement_transfers WHERE {condition}"
+    );
+    let mut sums = Sums::new();
+    for mut row in world.reader.query(&sql, of).await? {
+        let (source, destination) = (row.optional_uuid(0)?, row.optional_uuid(1)?);
+        let (currency, units) = (row.text(2)?, row.amount(3)?);
+        add(&mut sums, source, &currency, -units);
+        add(&mut sums, destination, &currency, units);
+    }
+    sums.retain(|_, units| *units != 0);
+    Ok(sums)
+}
+
+/// Every connection has what was allocated to it and what was transferred, no more and no less.
+async fn check_sums(world: &World) -> Result<(), StoreError> {
+    let mut sums = transferred(world, "status = 'completed'", Vec::new()).await?;
+    let sql = "SELECT connection_id, currency, amount, kind FROM allocations
+        WHERE state = 'cleared'";
+    for mut row in world.reader.query(sql, Vec::new()).await? {
+        let (connection, currency, units) = (row.uuid(0)?, row.text(1)?, row.amount(2)?);
+        let back = row.text(3)? == "deallocation";
+        let units = if back { -units } else { units };
+        add(&mut sums, Some(connection), &currency, units);
+    }
+    let balances = balances(world).await?;
+    let sql = "SELECT id, network_account_id FROM connections";
+    for mut row in world.reader.query(sql, Vec::new()).await? {
+        let (connection, account) = (row.uuid(0)?, NetworkAccountId(row.uuid(1)?));
+        for currency in &world.currencies {
+            let key = (connection, currency.to_string());
+            let expected = sums.get(&key).copied().unwrap_or_default();
+            let account = Account::new(Owner::Net(account), currency);
+            let found = balances.get(&account).copied().unwrap_or_default();
+            if (found.available, found.held) != (expected, 0) {
+                let detail = format!("{connection} {currency}: {found:?}, not {expected}");
+                world.broken("connections have what was transferred", detail);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every settlement has the transfers that were posted, beside those of disputes that ride on it.
+async fn check_posted(world: &World) -> Result<(), StoreError> {
+    let posted = lock(&world.promises).posted.clone();
+    for (name, moves) in posted {
+        let own = "dispute_closure_id IS NULL AND settlement_id
+            IN (SELECT id FROM settlements WHERE external_id = $1)";
+        let found = transferred(world, own, vec![name.as_str().into()]).await?;
+        let expected = sums_of(&moves);
+        if found != expected {
+            let detail = format!("{name}: {found:?}, not {expected:?}");
+            world.broken("a settlement is what was posted", detail);
+        }
+    }
+    Ok(())
+}
+
+/// What a closure says has moved, all of it, on whichever settlements.
+async fn check_closures(world: &World) -> Result<(), StoreError> {
+    let closures = lock(&world.promises).closures.clone();
+    for (id, moves) in closures {
+        let own = "dispute_closure_id = $1 AND status = 'completed'";
+        let found = transferred(world, own, vec![id.into()]).await?;
+        let expected = sums_of(&moves);
+        if found != expected {
+            let detail = format!("{id}: {found:?}, not {expected:?}");
+            world.broken("what a closure says moves", detail);
+        }
+    }
+    Ok(())
+}
+
 /// Partners were told the final amounts of every staged settlement.
 async fn check_final_amounts(world: &World) -> Result<(), StoreError> {
-    let sql = "SELECT id FROM settlements WHERE cutoff_at IS NOT NULL";
+    let sql = "SELECT id FROM settlements WHERE cutoff_at IS NOT NULL AND state <> 'rejected'";
     for mut row in world.reader.query(sql, Vec::new()).await? {
         let id = row.uuid(0)?;
         let knows = |exchange: &crate::exchange::Exchange| {
@@ -302,10 +474,18 @@ async fn check_promises(world: &World) -> Result<(), StoreError> {
 
 /// Custody has received and paid what was acknowledged, each once.
 async fn check_crossings(world: &World) -> Result<(), StoreError> {
-    let (deposits, paid) = {
+    let (deposits, paid, seen, left) = {
         let promises = lock(&world.promises);
-        (promises.deposits.clone(), promises.paid.clone())
+        let (deposits, paid) = (promises.deposits.clone(), promises.paid.clone());
+        (
+            deposits,
+            paid,
+            promises.seen.clone(),
+            promises.left.clone(),
+        )
     };
+    let found = "SELECT on_chain_tx_id, id, currency, seen_amount FROM on_chain_deposits";
+    check_crossed(world, found, &seen).await?;
     let found = "SELECT external_reference, id, currency, amount FROM deposits";
     check_crossed(world, found, &deposits).await?;
     let found =
@@ -319,7 +499,9 @@ async fn check_crossings(world: &World) -> Result<(), StoreError> {
         };
         let custody = Account::new(Owner::Custody, currency);
         let custody = balances.get(&custody).copied().unwrap_or_default();
-        let expected = sum(&paid) - sum(&deposits);
+        let left = left.iter().filter(|((_, of), _)| of == currency.as_str());
+        let left: i128 = left.map(|(_, units)| *units).sum();
+        let expected = sum(&paid) + left - sum(&deposits) - sum(&seen);
         if (custody.available, custody.held) != (expected, 0) {
             let detail = format!("{currency}: {custody:?}, and {expected} were acknowledged");
             world.broken("custody has what was acknowledged", detail);
@@ -396,6 +578,18 @@ async fn holds(world: &World) -> Result<Vec<Hold>, StoreError> {
 }
 
 impl World {
+    /// For which settlements what was received over the chain in which currency is in no account.
+    pub(crate) async fn received(&self) -> Result<Vec<(Uuid, Currency)>, StoreError> {
+        let sql = "SELECT settlement_id, currency FROM on_chain_legs
+            WHERE received_units <> x'80000000000000000000000000000000'
+            ORDER BY settlement_id, currency";
+        let mut received = Vec::new();
+        for mut row in self.reader.query(sql, Vec::new()).await? {
+            received.push((row.uuid(0)?, currency(&row.text(1)?)?));
+        }
+        Ok(received)
+    }
+
     pub(crate) async fn count(&self, sql: &str) -> Result<i64, StoreError> {
         let mut rows = self.reader.query(sql, Vec::new()).await?;
         match rows.first_mut() {

@@ -93,4 +93,6 @@ plan! {
 
     /// Whether the first partner stages its settlements, and its clients may dispute them.
     staged: either(&[0, 0, 1]);
+    /// Whether partners settle over the chain as well.
+    on_chain: either(&[0, 0, 1]);
 }

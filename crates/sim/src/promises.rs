@@ -30,12 +30,23 @@ pub(crate) struct Crossing {
     pub(crate) units: i128,
 }
 
+/// What connections gain, and below zero what they lose, by currency.
+pub(crate) type Moves = BTreeMap<Uuid, BTreeMap<String, i128>>;
+
 /// All that was told.
 #[derive(Debug, Default)]
 pub(crate) struct Promises {
     pub(crate) movements: BTreeMap<Name, Promise>,
     pub(crate) deposits: BTreeMap<String, Crossing>,
     pub(crate) paid: BTreeMap<String, Crossing>,
+    /// By transaction: deposits over the chain that custody has seen.
+    pub(crate) seen: BTreeMap<String, Crossing>,
+    /// By settlement and currency: what clients have lost over the chain.
+    pub(crate) left: BTreeMap<(Uuid, String), i128>,
+    /// By the partner's own name: settlements that the network has taken.
+    pub(crate) posted: BTreeMap<String, Moves>,
+    /// By closure: what moves instead of what was disputed.
+    pub(crate) closures: BTreeMap<Uuid, Moves>,
 }
 
 pub(crate) fn ending(state: &AllocationState) -> Option<&'static str> {

@@ -18,6 +18,8 @@ const ACTING_MAX: Duration = Duration::from_secs(24 * 3_600);
 const LOOKS_MAX: u32 = 600;
 /// In how many of the first of these looks clients still dispute.
 const DISPUTED_LOOKS: u32 = 12;
+/// After how many looks clients allocate what they may owe their partners.
+const COVERED_EVERY: u32 = 20;
 const LOOK_AROUND: Duration = Duration::from_secs(10);
 
 /// What came of a run.
@@ -112,21 +114,34 @@ async fn come_to_rest(world: &Arc<World>, stage: &Stage) -> anyhow::Result<()> {
     // Of what a partner has left aside it answers something now; the rest is released.
     let answers_all = world.chance.below(2) == 0;
     while stage.operator.finish_a_withdrawal(world).await {}
+    let is_staged = world.plan.staged == 1;
     let mut unrest = None;
     for look in 0..LOOKS_MAX {
         let mut is_settled = true;
         for client in &stage.clients {
             // What was posted last is disputed too, before everybody gives in.
-            match world.plan.staged == 1 && look < DISPUTED_LOOKS {
+            match is_staged && look < DISPUTED_LOOKS {
                 true => client.dispute(world).await,
                 false => client.concede_everything(world).await,
             }
+            if look % COVERED_EVERY == COVERED_EVERY - 1 {
+                stage.operator.fund(world, client.party.go_account).await;
+                client.cover(world).await;
+            }
+        }
+        match is_staged && look < DISPUTED_LOOKS {
+            true => stage.operator.decide_on_disputes(world).await,
+            false => stage.operator.review_everything(world).await,
+        }
+        if world.plan.on_chain == 1 {
+            stage.operator.finish_on_chain(world).await;
         }
         for trader in &stage.traders {
             if answers_all {
                 lock(&trader.ignored).clear();
             }
             trader.answer_what_waits(world).await;
+            trader.correct(world).await;
             trader.carry(world).await;
             if !trader.settle(world).await {
                 is_settled = false;

@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use network::{ConnectionRequest, Network, PartnerRequest};
 use rules::{
-    EnterpriseId,
+    EnterpriseId, UserId,
     record::{
-        Activation, AmountFormat, KeySchema, PartnerConfiguration, PartnerCurrency, PartnerRoutes,
+        Activation, AmountFormat, InstallationRole, KeySchema, PartnerConfiguration,
+        PartnerCurrency, PartnerRoutes,
     },
 };
+use uuid::Uuid;
 use wire::connection_key::ConnectionKey;
 
 use crate::{
@@ -47,7 +49,13 @@ impl Stage {
                 staged,
                 ignored: Mutex::default(),
                 settled: Mutex::default(),
+                corrected: Mutex::default(),
             });
+        }
+        let deciding = [UserId(Uuid::from_u128(1)), UserId(Uuid::from_u128(2))];
+        for user in deciding {
+            let role = Some(InstallationRole::Operator);
+            hand.put_user(user, "an operator".to_owned(), role).await?;
         }
         let mut clients = Vec::new();
         for number in 0..world.plan.clients {
@@ -69,6 +77,7 @@ impl Stage {
             deposited: Mutex::default(),
             open: Mutex::default(),
             seen_waiting: Mutex::default(),
+            deciding,
         };
         let clients_accounts = clients.len();
         for (place, account) in operator.accounts.iter().enumerate() {
@@ -171,7 +180,7 @@ async fn create_partner(
         amount_format: AmountFormat::BaseUnits,
         currencies: currencies.collect(),
         public_key: None,
-        on_chain: false,
+        on_chain: world.plan.on_chain == 1,
         activation: Activation::Immediate,
         release_unanswered_after_s: i64::try_from(world.plan.release_after_s)?,
         updated_at: ledger::Timestamp(0),

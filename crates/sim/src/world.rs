@@ -63,6 +63,8 @@ pub(crate) struct World {
     pub(crate) exchanges: Vec<Exchange>,
     pub(crate) currencies: Vec<Currency>,
     pub(crate) promises: Mutex<Promises>,
+    /// Transactions that partners have sent to custody, and how much each brings in base units.
+    pub(crate) chain: Mutex<BTreeMap<String, u64>>,
     servers: Mutex<BTreeMap<usize, Arc<Server>>>,
     /// Which servers ask or tell a partner about what at the moment.
     in_flight: Mutex<BTreeMap<About, Vec<(u64, Life)>>>,
@@ -96,6 +98,7 @@ impl World {
             _keeps_database: Mutex::new(connection),
             chain_head: Arc::default(),
             promises: Mutex::default(),
+            chain: Mutex::default(),
             servers: Mutex::default(),
             in_flight: Mutex::default(),
             is_faulty: AtomicBool::new(false),

@@ -111,6 +111,20 @@ impl Books {
         }
     }
 
+    /// A dispute has ended otherwise than was posted: an account has more, or less, than its trades
+    /// say. The network moves the difference by itself, so nothing of it becomes unsettled. Whoever
+    /// has spent what it never got owes it: its balance is below zero until it allocates more.
+    pub fn correct(&mut self, connection: Uuid, currency: &str, units: i128) {
+        let account = self
+            .connections
+            .get(&connection)
+            .and_then(|id| self.accounts.get_mut(id));
+        if let Some(account) = account {
+            let position = account.position(currency);
+            position.balance = position.balance.saturating_add(units);
+        }
+    }
+
     fn settle(&mut self, amounts: &BTreeMap<Uuid, BTreeMap<String, i128>>) {
         for (connection, currencies) in amounts {
             let account = self

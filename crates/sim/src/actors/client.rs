@@ -206,6 +206,44 @@ impl Client {
         world.expect_refusal("a nonce is used once", &told, &content(&request));
     }
 
+    /// Allocates over every connection: what a dispute has ended in may take more than is there.
+    pub(crate) async fn cover(&self, world: &World) {
+        for &connection_id in &self.connections {
+            let caller = &self.party.caller;
+            let resumed = world
+                .persist(async |network| {
+                    let active = Some(true);
+                    network
+                        .update_connection(caller, connection_id, active, None)
+                        .await
+                })
+                .await;
+            for currency in &world.currencies {
+                let mut request = AllocationRequest {
+                    kind: AllocationKind::Allocation,
+                    connection_id,
+                    currency: currency.clone(),
+                    amount: amount(1_000),
+                    client_external_id: format!("cover-{}", world.next_number()),
+                    notes: None,
+                    text: SignedText {
+                        payload: String::new(),
+                        signature: String::new(),
+                        nonce: String::new(),
+                    },
+                };
+                self.sign(world, &mut request);
+                let told = self.place(world, &request).await;
+                world.note(format_args!(
+                    "{} is covered: {} {}",
+                    connection_id,
+                    resumed.is_ok(),
+                    told.is_ok()
+                ));
+            }
+        }
+    }
+
     async fn stop_or_resume(&self, world: &Arc<World>) {
         let Some(&connection) = world.chance.pick(&self.connections) else {
             return;

@@ -1,10 +1,13 @@
 //! The operator: books what custody receives and pays, and looks after holds that wait.
 
+mod disputes;
+mod on_chain;
+
 use std::sync::{Arc, Mutex};
 
 use ledger::{Currency, GoAccountId};
 use network::{Failure, Movement};
-use rules::{approve::Undertaken, fund::WithdrawalEnding, record::Withdrawal};
+use rules::{UserId, approve::Undertaken, fund::WithdrawalEnding, record::Withdrawal};
 use store::Page;
 use uuid::Uuid;
 
@@ -24,6 +27,8 @@ pub(crate) struct Operator {
     pub(crate) open: Mutex<Vec<Withdrawal>>,
     /// Records that it has seen waiting, some of which have ended since.
     pub(crate) seen_waiting: Mutex<Vec<Uuid>>,
+    /// Who closes disputes: one proposes, the other reviews.
+    pub(crate) deciding: [UserId; 2],
 }
 
 impl Operator {
@@ -33,6 +38,12 @@ impl Operator {
             world.pause().await;
             if world.violation().is_some() {
                 return;
+            }
+            if world.plan.staged == 1 && world.chance.below(2) == 0 {
+                self.decide_on_disputes(world).await;
+            }
+            if world.plan.on_chain == 1 && world.chance.below(3) != 0 {
+                self.watch_the_chain(world).await;
             }
             match world.chance.below(10) {
                 0 | 1 => {

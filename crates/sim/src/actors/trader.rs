@@ -1,20 +1,26 @@
 //! A partner at work: answers later, trades with its customers, posts settlements.
 
+mod on_chain;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 
 use ledger::Timestamp;
-use network::{Failure, PartnerAnswerRequest, SettlementAmount, SettlementRequest, StagingRequest};
-use rules::record::{AllocationKind, Settlement, SettlementForm, SettlementState};
+use network::{
+    DisputeView, Failure, PartnerAnswerRequest, SettlementAmount, SettlementRequest, StagingRequest,
+};
+use rules::record::{AllocationKind, Settlement, SettlementForm, SettlementState, TransferStatus};
 use sandbox::books::{Leg, Movement, Outcome, Posting, State, Verdict};
+use store::{DisputeFilter, Page, Side, TransferFilter};
 use uuid::Uuid;
 use wire::partner_call::{MovementKind, MovementStatus};
 
 use super::Party;
 use crate::{
     exchange::Exchange,
+    promises::Moves,
     world::{World, lock},
 };
 
@@ -27,8 +33,37 @@ pub(crate) struct Trader {
     pub(crate) staged: bool,
     /// What it will never answer.
     pub(crate) ignored: Mutex<BTreeSet<Uuid>>,
-    /// Settlements that are completed.
-    pub(crate) settled: Mutex<Vec<Posting>>,
+    /// Settlements that have ended, and how.
+    pub(crate) settled: Mutex<Vec<(Posting, &'static str)>>,
+    /// Closures whose adjustments are in the exchange's books.
+    pub(crate) corrected: Mutex<BTreeSet<Uuid>>,
+}
+
+/// How a settlement is made. Its name says so, for it is posted the same way every time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    AtOnce,
+    Staged,
+    OverTheChain,
+}
+
+/// The beginning of the names of settlements over the chain.
+const OVER_THE_CHAIN: &str = "chain";
+
+/// A settlement as the network has it.
+struct Posted {
+    settlement: Settlement,
+    /// Whether money is held for it, or waited for: nobody else than the network ends it.
+    is_under_way: bool,
+}
+
+fn state_name(settlement: &Settlement) -> &'static str {
+    match settlement.state {
+        SettlementState::Pending => "pending",
+        SettlementState::Completed { .. } => "completed",
+        SettlementState::Failed { .. } => "failed",
+        SettlementState::Rejected { .. } => "rejected",
+    }
 }
 
 impl Trader {
@@ -47,6 +82,7 @@ impl Trader {
                 0..=2 => self.answer_what_waits(world).await,
                 3..=5 => self.trade(world),
                 6..=8 => {
+                    self.correct(world).await;
                     self.settle(world).await;
                 }
                 _ => self.settle_again(world).await,
@@ -191,23 +227,63 @@ impl Trader {
         }
     }
 
+    fn way_of(&self, name: &str) -> Way {
+        match name.starts_with(OVER_THE_CHAIN) {
+            true => Way::OverTheChain,
+            false if self.staged => Way::Staged,
+            false => Way::AtOnce,
+        }
+    }
+
+    fn new_name(&self, world: &World) -> String {
+        let name = format!("{}-{}", self.place, world.chance.below(1_000_000_000));
+        match world.plan.on_chain == 1 && world.chance.below(2) == 0 {
+            true => format!("{OVER_THE_CHAIN}-{name}"),
+            false => name,
+        }
+    }
+
     /// Posts what was traded, until it is known what came of it; whether nothing is left to post.
     pub(crate) async fn settle(&self, world: &World) -> bool {
         let books = &self.exchange(world).books;
-        let name = format!("{}-{}", self.place, world.chance.below(1_000_000_000));
+        let name = self.new_name(world);
         let begun = {
             let mut books = lock(books);
             let anew = books.begin_settlement(Some(name));
             anew.or_else(|_| books.begin_settlement(None))
         };
         let Ok(posting) = begun else { return true };
+        let is_over_the_chain = self.way_of(&posting.external_id) == Way::OverTheChain;
+        if is_over_the_chain && world.is_faulty() && world.chance.below(3) == 0 {
+            self.announce(world, &posting).await;
+        }
         let told = self.post(world, &posting).await;
+        if let Ok(posted) = &told {
+            let name = posting.external_id.clone();
+            let amounts = posting.amounts.clone();
+            lock(&world.promises).posted.insert(name, amounts);
+            if is_over_the_chain && posted.settlement.state == SettlementState::Pending {
+                self.announce(world, &posting).await;
+            }
+        }
+        // A part of it may be in the network's books, and the rest may never be.
+        let mut booked = posting.clone();
         let outcome = match &told {
-            Ok(settlement) => match settlement.state {
-                SettlementState::Completed { .. } => Outcome::Completed,
-                // One that is staged is booked when its windows end or money comes in.
-                _ if settlement.staging.is_some() => Outcome::Unknown,
-                _ => Outcome::NotBooked,
+            Ok(Posted {
+                settlement,
+                is_under_way,
+            }) => match (&settlement.state, is_under_way) {
+                (SettlementState::Completed { .. }, _) => Outcome::Completed,
+                (SettlementState::Rejected { .. }, _) => {
+                    booked.amounts = self.moved(world, settlement).await;
+                    Outcome::Completed
+                }
+                (SettlementState::Failed { .. }, true) if is_over_the_chain => {
+                    booked.amounts = self.moved(world, settlement).await;
+                    Outcome::Completed
+                }
+                (_, true) => Outcome::Unknown,
+                (_, false) => Outcome::NotBooked,
             },
             Err(Failure::Busy | Failure::OutcomeUnknown) => Outcome::Unknown,
             Err(_) => Outcome::Refused,
@@ -216,20 +292,66 @@ impl Trader {
             "settlement {}: {outcome:?}",
             posting.external_id
         ));
-        lock(books).end_settlement(&posting, outcome);
-        if outcome == Outcome::Completed {
-            lock(&self.settled).push(posting);
+        if world.violation().is_some() {
+            return false;
         }
-        outcome == Outcome::Completed
+        lock(books).end_settlement(&booked, outcome);
+        if outcome == Outcome::Completed
+            && let Ok(posted) = &told
+        {
+            let is_whole = booked == posting;
+            lock(&self.settled).push((posting, state_name(&posted.settlement)));
+            return is_whole;
+        }
+        false
     }
 
-    /// Posts a completed settlement again, as it was or changed.
+    /// What of a settlement that has ended is booked, or waits for nothing but the end of disputes.
+    async fn moved(&self, world: &World, settlement: &Settlement) -> Moves {
+        let all = Page {
+            number: 0,
+            size: 500,
+        };
+        let (caller, id) = (&self.party.caller, settlement.id.0);
+        let told = world
+            .persist(async |network| {
+                let filter = TransferFilter::default();
+                network.partner_settlement(caller, id, filter, all).await
+            })
+            .await;
+        let mut moved = Moves::new();
+        let transfers = match told {
+            Ok(detail) => detail.transfers,
+            Err(_) if world.violation().is_some() => return moved,
+            Err(failure) => {
+                world.broken("a partner reads its settlements", failure.to_string());
+                return moved;
+            }
+        };
+        for transfer in transfers {
+            let counts = matches!(
+                transfer.status,
+                TransferStatus::Completed | TransferStatus::Disputed
+            );
+            if let Some((connection, _)) = transfer.destination.connection
+                && counts
+                && transfer.dispute_closure_id.is_none()
+            {
+                let currency = transfer.currency.to_string();
+                let of_connection = moved.entry(connection.0).or_default();
+                of_connection.insert(currency, transfer.amount.units());
+            }
+        }
+        moved
+    }
+
+    /// Posts a settlement that has ended again, as it was or changed.
     async fn settle_again(&self, world: &World) {
-        let Some(mut posting) = world.chance.pick(&lock(&self.settled)).cloned() else {
+        let Some((mut posting, state)) = world.chance.pick(&lock(&self.settled)).cloned() else {
             return;
         };
         if world.chance.below(2) == 0 {
-            self.repeat(world, &posting).await;
+            self.repeat(world, &posting, state).await;
             return;
         }
         for amounts in posting.amounts.values_mut() {
@@ -242,25 +364,24 @@ impl Trader {
         world.expect_refusal(law, &told, &posting.external_id);
     }
 
-    /// Posts everything that is completed again, as it was.
+    /// Posts everything that has ended again, as it was.
     pub(crate) async fn repeat_everything(&self, world: &World) {
         let settled = lock(&self.settled).clone();
-        for posting in &settled {
-            self.repeat(world, posting).await;
+        for (posting, state) in &settled {
+            self.repeat(world, posting, state).await;
         }
     }
 
-    async fn repeat(&self, world: &World, posting: &Posting) {
+    async fn repeat(&self, world: &World, posting: &Posting, state: &str) {
         let told = self.post(world, posting).await;
-        let is_completed =
-            |settlement: &Settlement| matches!(settlement.state, SettlementState::Completed { .. });
-        if !told.as_ref().is_ok_and(is_completed) && world.violation().is_none() {
-            let detail = format!("{}: {told:?}", posting.external_id);
+        let told = told.map(|posted| state_name(&posted.settlement));
+        if !told.as_ref().is_ok_and(|now| *now == state) && world.violation().is_none() {
+            let detail = format!("{} was {state}: {told:?}", posting.external_id);
             world.broken("what has ended stays as it is", detail);
         }
     }
 
-    async fn post(&self, world: &World, posting: &Posting) -> Result<Settlement, Failure> {
+    async fn post(&self, world: &World, posting: &Posting) -> Result<Posted, Failure> {
         let mut amounts = Vec::new();
         for (connection, currencies) in &posting.amounts {
             for (currency, units) in currencies {
@@ -281,19 +402,95 @@ impl Trader {
             text: self.party.sign(world, &content),
         };
         let caller = &self.party.caller;
-        if self.staged {
-            let request = StagingRequest {
-                posted: request,
-                cutoff_at: Timestamp(1),
-            };
-            let staged = world
-                .persist(async |network| network.stage(caller, request.clone()).await)
-                .await;
-            return staged.map(|staged| staged.settlement);
+        match self.way_of(&posting.external_id) {
+            Way::AtOnce => {
+                let booked = world
+                    .persist(async |network| network.settle(caller, request.clone()).await)
+                    .await?;
+                Ok(Posted {
+                    settlement: booked,
+                    is_under_way: false,
+                })
+            }
+            Way::Staged => {
+                let request = StagingRequest {
+                    posted: request,
+                    cutoff_at: Timestamp(1),
+                };
+                let staged = world
+                    .persist(async |network| network.stage(caller, request.clone()).await)
+                    .await?;
+                Ok(Posted {
+                    settlement: staged.settlement,
+                    is_under_way: true,
+                })
+            }
+            Way::OverTheChain => {
+                let (settlement, facts) = world
+                    .persist(async |network| network.settle_on_chain(caller, request.clone()).await)
+                    .await?;
+                let on_chain = facts.of(settlement.id);
+                Ok(Posted {
+                    is_under_way: on_chain.is_some_and(|on_chain| on_chain.started),
+                    settlement,
+                })
+            }
         }
-        world
-            .persist(async |network| network.settle(caller, request.clone()).await)
-            .await
+    }
+
+    /// Takes over how operators have ended disputes: what moves instead of what was traded.
+    pub(crate) async fn correct(&self, world: &World) {
+        if !self.staged {
+            return;
+        }
+        let caller = &self.party.caller;
+        let filter = DisputeFilter {
+            closed: Some(true),
+            retracted: Some(false),
+            ..DisputeFilter::default()
+        };
+        let all = Page {
+            number: 0,
+            size: 500,
+        };
+        let closed = world
+            .persist(async |network| {
+                network
+                    .disputes(caller, Side::Partner, filter.clone(), all)
+                    .await
+            })
+            .await;
+        for DisputeView {
+            dispute, closure, ..
+        } in closed.unwrap_or_default()
+        {
+            let Some(closure) = closure else { continue };
+            if !lock(&self.corrected).insert(closure.id.0) {
+                continue;
+            }
+            let name = world
+                .persist(async |network| {
+                    let (id, filter) = (dispute.settlement_id.0, TransferFilter::default());
+                    network.partner_settlement(caller, id, filter, all).await
+                })
+                .await
+                .map(|detail| detail.settlement.external_id);
+            let Ok(name) = name else { return };
+            let connection = dispute.connection_id.0;
+            let posted = lock(&world.promises).posted.get(&name).cloned();
+            let posted = posted.and_then(|mut moves| moves.remove(&connection));
+            let posted = posted.unwrap_or_default();
+            let sums = closure.sums();
+            for currency in &world.currencies {
+                let before = posted.get(currency.as_str()).copied().unwrap_or_default();
+                let after = sums.get(currency).copied().unwrap_or_default();
+                lock(&self.exchange(world).books).correct(
+                    connection,
+                    currency.as_str(),
+                    after - before,
+                );
+            }
+        }
     }
 
     /// Stages a settlement of nothing but what disputes have ended in, if there is any.
@@ -305,6 +502,11 @@ impl Trader {
             };
             let told = self.post(world, &posting).await;
             world.note(format_args!("{}: {}", posting.external_id, told.is_ok()));
+            if told.is_ok() {
+                lock(&world.promises)
+                    .posted
+                    .insert(posting.external_id, posting.amounts);
+            }
         }
     }
 }
