@@ -52,6 +52,20 @@ faults! {
     FinalAmountsNotTold,
     /// What is disputed when the window ends is executed all the same.
     DisputedIsExecuted,
+    /// A closure counts although whoever proposed it is the only one who has looked at it.
+    ReviewedAlone,
+    /// What is held for disputed transfers stays held beside what a closure holds.
+    ClosureKeepsHold,
+    /// Of what a closure says nothing moves that a connection loses.
+    ClosureMovesGainsOnly,
+    /// What an operator rejects takes what rode on it along.
+    RejectionTakesCarried,
+    /// What deposits over the chain bring beyond what is gained is nobody's.
+    SurplusNotReturned,
+    /// A transaction over the chain is not taken when it is seen.
+    SeenNotTaken,
+    /// What was to leave over the chain and did not is gone.
+    FailedWithdrawalLeaves,
     /// Clearing a deallocation moves one unit too many.
     DeallocatesTooMuch,
     /// A late answer counts whatever amount it names.

@@ -477,12 +477,7 @@ async fn check_crossings(world: &World) -> Result<(), StoreError> {
     let (deposits, paid, seen, left) = {
         let promises = lock(&world.promises);
         let (deposits, paid) = (promises.deposits.clone(), promises.paid.clone());
-        (
-            deposits,
-            paid,
-            promises.seen.clone(),
-            promises.left.clone(),
-        )
+        (deposits, paid, promises.seen.clone(), promises.left.clone())
     };
     let found = "SELECT on_chain_tx_id, id, currency, seen_amount FROM on_chain_deposits";
     check_crossed(world, found, &seen).await?;

@@ -94,5 +94,12 @@ plan! {
     /// Whether the first partner stages its settlements, and its clients may dispute them.
     staged: either(&[0, 0, 1]);
     /// Whether partners settle over the chain as well.
-    on_chain: either(&[0, 0, 1]);
+    on_chain: either(&[0, 0, 0, 1]);
+}
+
+impl Plan {
+    /// How much longer everybody acts whose settlements take longer.
+    pub(crate) fn longer(&self) -> u64 {
+        1 + self.staged + self.on_chain
+    }
 }

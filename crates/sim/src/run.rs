@@ -16,8 +16,9 @@ const ACTING_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// How often it is looked whether everything has come to rest, and how long it is waited between.
 const LOOKS_MAX: u32 = 600;
-/// In how many of the first of these looks clients still dispute.
-const DISPUTED_LOOKS: u32 = 12;
+/// In how many of the first of these looks everybody still disputes, gives up and trades, where
+/// settlements take their time.
+const BUSY_LOOKS: u32 = 14;
 /// After how many looks clients allocate what they may owe their partners.
 const COVERED_EVERY: u32 = 20;
 const LOOK_AROUND: Duration = Duration::from_secs(10);
@@ -114,27 +115,44 @@ async fn come_to_rest(world: &Arc<World>, stage: &Stage) -> anyhow::Result<()> {
     // Of what a partner has left aside it answers something now; the rest is released.
     let answers_all = world.chance.below(2) == 0;
     while stage.operator.finish_a_withdrawal(world).await {}
-    let is_staged = world.plan.staged == 1;
+    let busy_looks = if world.plan.longer() > 1 {
+        BUSY_LOOKS
+    } else {
+        0
+    };
     let mut unrest = None;
     for look in 0..LOOKS_MAX {
         let mut is_settled = true;
+        let is_busy = look < busy_looks;
         for client in &stage.clients {
-            // What was posted last is disputed too, before everybody gives in.
-            match is_staged && look < DISPUTED_LOOKS {
-                true => client.dispute(world).await,
-                false => client.concede_everything(world).await,
+            if world.plan.staged == 1 {
+                match is_busy {
+                    true => client.dispute(world).await,
+                    false => client.concede_everything(world).await,
+                }
             }
             if look % COVERED_EVERY == COVERED_EVERY - 1 {
                 stage.operator.fund(world, client.party.go_account).await;
                 client.cover(world).await;
             }
         }
-        match is_staged && look < DISPUTED_LOOKS {
-            true => stage.operator.decide_on_disputes(world).await,
-            false => stage.operator.review_everything(world).await,
+        // What was posted last is disputed too, before everybody gives in.
+        if world.plan.staged == 1 {
+            match is_busy {
+                true => stage.operator.decide_on_disputes(world).await,
+                false => {
+                    stage.operator.review_everything(world).await;
+                    if world.chance.below(3) == 0 {
+                        stage.operator.reject_a_settlement(world).await;
+                    }
+                }
+            }
         }
         if world.plan.on_chain == 1 {
-            stage.operator.finish_on_chain(world).await;
+            match is_busy {
+                true => stage.operator.watch_the_chain(world).await,
+                false => stage.operator.finish_on_chain(world).await,
+            }
         }
         for trader in &stage.traders {
             if answers_all {
@@ -143,9 +161,15 @@ async fn come_to_rest(world: &Arc<World>, stage: &Stage) -> anyhow::Result<()> {
             trader.answer_what_waits(world).await;
             trader.correct(world).await;
             trader.carry(world).await;
+            if is_busy {
+                trader.trade(world);
+            }
             if !trader.settle(world).await {
                 is_settled = false;
-                stage.operator.fund(world, trader.party.go_account).await;
+                // What is short for long fails, and may be given up.
+                if !is_busy {
+                    stage.operator.fund(world, trader.party.go_account).await;
+                }
             }
         }
         if world.violation().is_some() {

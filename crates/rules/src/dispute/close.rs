@@ -17,6 +17,7 @@ use crate::{
     PartnerId, Refusal, Signed, TransferId, UserId, View,
     allocate::refused_by_the_books,
     operate::Act,
+    planted::{Fault, is_planted},
     record::{
         Adjustment, ClosedBy, ClosureStatus, Dispute, DisputeClosure, Retraction, Review, Transfer,
         TransferParty, TransferStatus,
@@ -124,6 +125,10 @@ impl Adjusting {
     ) -> Result<(), Refusal> {
         let mut free: BTreeMap<Account, i128> = BTreeMap::new();
         let (mut postings, mut holds, mut transfers) = (Vec::new(), Vec::new(), Vec::new());
+        let originals = match is_planted(Fault::ClosureKeepsHold) {
+            true => &[],
+            false => originals,
+        };
         for transfer in originals {
             let Some(hold) = draft.find::<Hold>(&transfer.hold_id()).filter(|h| h.open) else {
                 continue;
@@ -165,6 +170,9 @@ impl Adjusting {
             };
             if transfer.loser().connection.is_none() {
                 transfers.push(transfer);
+                continue;
+            }
+            if is_planted(Fault::ClosureMovesGainsOnly) {
                 continue;
             }
             let account = transfer.loser().account(&line.currency);
@@ -526,7 +534,7 @@ impl Command for ReviewClosure {
                 format!("the closure is {} and stays so", closure.status),
             ));
         }
-        if closure.user_id == self.user_id {
+        if closure.user_id == self.user_id && !is_planted(Fault::ReviewedAlone) {
             return Err(Refusal::new(
                 Class::NotPermitted,
                 "same_operator",

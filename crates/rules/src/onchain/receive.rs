@@ -8,6 +8,7 @@ use super::{conflict, end_leg, known, known_leg, post, put_transfers, to_partner
 use crate::{
     Command, Draft, Keys, OnChainDepositId, Refusal, SettlementId, View,
     operate::Act,
+    planted::{Fault, is_planted},
     record::{
         Claim, ClaimKey, ClaimKind, Direction, LegKey, LegState, OnChain, OnChainDeposit,
         OnChainLeg, SeenDeposit, Settlement, TimerKind, Transfer,
@@ -68,6 +69,9 @@ impl SeeDeposit {
         }
         draft.claim(self.claim_of_currency(), self.deposit.id.0);
         let Some(claim) = draft.find::<Claim>(&self.claim()) else {
+            if is_planted(Fault::SeenNotTaken) {
+                return Ok(());
+            }
             draft.claim(self.claim(), self.deposit.id.0);
             return Ok(());
         };
@@ -207,7 +211,7 @@ impl BookGains {
             })
             .collect();
         let over = leg.received_units - leg.total_units;
-        if over > 0 {
+        if over > 0 && !is_planted(Fault::SurplusNotReturned) {
             let partner = own.first().map(|transfer| transfer.source.go_account_id);
             let over = Amount::new(over).map_err(|_| crate::settle::out_of_bounds())?;
             postings.extend(partner.map(|account| to_partner(leg, account, over)));

@@ -6,6 +6,7 @@ use super::{conflict, end_leg, known, known_leg, post, put_transfers, transfers_
 use crate::{
     Command, Draft, Keys, Reason, Refusal, SettlementId,
     operate::Act,
+    planted::{Fault, is_planted},
     record::{Direction, LegKey, LegState, OnChainLeg, Settlement, Transfer},
     settle::KnownTransfers,
 };
@@ -157,7 +158,8 @@ impl Command for MoveLosses {
             Withdrawn::Failed { reason } => {
                 let reason = Reason::new("on_chain_failed", reason.clone());
                 leg.state = LegState::Failed { reason };
-                let postings = close_holds(draft, &own, false);
+                let leaves = is_planted(Fault::FailedWithdrawalLeaves);
+                let postings = close_holds(draft, &own, leaves);
                 post(
                     draft,
                     self.entry_id,

@@ -9,6 +9,7 @@ use crate::{
     Class, Command, DisputeId, Draft, Keys, Reason, Refusal, SettlementId,
     allocate::refused_by_the_books,
     operate::Act,
+    planted::{Fault, is_planted},
     record::{Dispute, Message, Settlement, SettlementState, Transfer, TransferStatus},
 };
 
@@ -81,7 +82,7 @@ impl Command for RejectSettlement {
             }
             let hold = draft.find::<Hold>(&transfer.hold_id()).cloned();
             let hold = hold.filter(|hold| hold.open);
-            if transfer.dispute_closure_id.is_some() {
+            if transfer.dispute_closure_id.is_some() && !is_planted(Fault::RejectionTakesCarried) {
                 settlement.transfer_count -= 1;
                 if let Some(hold) = hold {
                     draft.put(Hold {

@@ -34,7 +34,7 @@ pub(crate) struct Client {
 impl Client {
     /// Does as much as the plan says.
     pub(crate) async fn act(&self, world: &Arc<World>) {
-        for step in 0..world.plan.client_steps {
+        for step in 0..world.plan.client_steps * (1 + world.plan.staged) {
             world.pause().await;
             if world.violation().is_some() {
                 return;
@@ -206,7 +206,8 @@ impl Client {
         world.expect_refusal("a nonce is used once", &told, &content(&request));
     }
 
-    /// Allocates over every connection: what a dispute has ended in may take more than is there.
+    /// Allocates over every connection: what a dispute has ended in may take more than is there. All
+    /// clients together stay below what a partner lets wait.
     pub(crate) async fn cover(&self, world: &World) {
         for &connection_id in &self.connections {
             let caller = &self.party.caller;
@@ -223,7 +224,7 @@ impl Client {
                     kind: AllocationKind::Allocation,
                     connection_id,
                     currency: currency.clone(),
-                    amount: amount(1_000),
+                    amount: amount(700),
                     client_external_id: format!("cover-{}", world.next_number()),
                     notes: None,
                     text: SignedText {
@@ -268,7 +269,7 @@ impl Client {
     /// Disputes a settlement that is staged, takes a dispute back or raises it again, or concedes.
     pub(crate) async fn dispute(&self, world: &Arc<World>) {
         let known = world.chance.pick(&lock(&self.disputes)).copied();
-        match (known, world.chance.below(3)) {
+        match (known, world.chance.below(8)) {
             (Some((dispute, connection)), 0) => self.amend(world, dispute, connection).await,
             (Some((dispute, _)), 1) => self.concede(world, dispute).await,
             _ => self.object(world).await,

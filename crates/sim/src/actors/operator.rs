@@ -34,7 +34,7 @@ pub(crate) struct Operator {
 impl Operator {
     /// Does as much as the plan says.
     pub(crate) async fn act(&self, world: &Arc<World>) {
-        for _ in 0..world.plan.operator_steps {
+        for _ in 0..world.plan.operator_steps * world.plan.longer() {
             world.pause().await;
             if world.violation().is_some() {
                 return;

@@ -73,10 +73,13 @@ impl Trader {
 
     /// Does as much as the plan says.
     pub(crate) async fn act(&self, world: &Arc<World>) {
-        for _ in 0..world.plan.partner_steps {
+        for _ in 0..world.plan.partner_steps * world.plan.longer() {
             world.pause().await;
             if world.violation().is_some() {
                 return;
+            }
+            if world.plan.longer() > 1 {
+                self.trade(world);
             }
             match world.chance.below(10) {
                 0..=2 => self.answer_what_waits(world).await,
@@ -189,7 +192,7 @@ impl Trader {
     }
 
     /// A customer gives some of what it has for something else.
-    fn trade(&self, world: &World) {
+    pub(crate) fn trade(&self, world: &World) {
         let mut books = lock(&self.exchange(world).books);
         let mut offers = Vec::new();
         for account in books.accounts() {
@@ -289,8 +292,9 @@ impl Trader {
             Err(_) => Outcome::Refused,
         };
         world.note(format_args!(
-            "settlement {}: {outcome:?}",
-            posting.external_id
+            "settlement {}: {outcome:?} {:?}",
+            posting.external_id,
+            told.as_ref().map(|posted| &posted.settlement.state)
         ));
         if world.violation().is_some() {
             return false;

@@ -25,9 +25,9 @@ fn moves(connection: Uuid, closure: &DisputeClosure) -> Moves {
 impl Operator {
     /// Proposes an end of a dispute, reviews one, or gives a settlement up.
     pub(crate) async fn decide_on_disputes(&self, world: &World) {
-        match world.chance.below(4) {
-            0 | 1 => self.propose_something(world).await,
-            2 => self.review_everything(world).await,
+        match world.chance.below(5) {
+            0..=2 => self.propose_something(world).await,
+            3 => self.review_everything(world).await,
             _ => self.reject_a_settlement(world).await,
         }
     }
@@ -48,7 +48,8 @@ impl Operator {
     }
 
     async fn propose_something(&self, world: &World) {
-        let open = self.open_disputes(world).await;
+        let mut open = self.open_disputes(world).await;
+        open.retain(|view| view.dispute.stands());
         let Some(view) = world.chance.pick(&open) else {
             return;
         };
@@ -134,7 +135,7 @@ impl Operator {
     }
 
     /// Gives up a staged settlement that has failed.
-    async fn reject_a_settlement(&self, world: &World) {
+    pub(crate) async fn reject_a_settlement(&self, world: &World) {
         let sql = "SELECT id FROM settlements WHERE state = 'failed' AND cutoff_at IS NOT NULL
             ORDER BY id";
         let rows = world.reader.query(sql, Vec::new()).await;
@@ -148,9 +149,7 @@ impl Operator {
         let told = world
             .persist(async |network| {
                 let operator = network.operator(self.deciding[0]);
-                operator
-                    .reject_settlement(id, "too late".to_owned())
-                    .await
+                operator.reject_settlement(id, "too late".to_owned()).await
             })
             .await;
         world.note(format_args!("{id} is rejected: {}", told.is_ok()));

@@ -25,7 +25,7 @@ const ALL: Page = Page {
 impl Operator {
     /// Looks at the chain once and says something of what is there.
     pub(crate) async fn watch_the_chain(&self, world: &World) {
-        match world.chance.below(8) {
+        match world.chance.below(9) {
             0..=2 => {
                 let unseen = self.unseen_deposits(world).await;
                 if let Some(deposit) = world.chance.pick(&unseen) {
@@ -33,7 +33,7 @@ impl Operator {
                 }
             }
             3..=5 => self.move_a_withdrawal(world).await,
-            6 => self.give_up_something(world).await,
+            6 | 7 => self.give_up_something(world).await,
             _ => self.return_everything(world).await,
         }
     }
@@ -191,11 +191,11 @@ impl Operator {
                 let started = Withdrawn::Started { tx_id: Some(tx_id) };
                 let _ = self.withdraw(world, leg, started).await;
             }
-            1 => {
+            1 | 2 => {
                 let _ = self.withdraw(world, leg, failed).await;
             }
             // Two who watch the chain see it differently.
-            2 => {
+            3 => {
                 let (seen, failed) = futures_util::future::join(
                     self.withdraw(world, leg, seen),
                     self.withdraw(world, leg, failed),
@@ -220,7 +220,10 @@ impl Operator {
             return;
         };
         let id = view.settlement.id.0;
-        let gaining = view.legs.iter().filter(|leg| is_open(leg, Direction::Gains));
+        let gaining = view
+            .legs
+            .iter()
+            .filter(|leg| is_open(leg, Direction::Gains));
         let gaining: Vec<&OnChainLeg> = gaining.collect();
         let told = match world.chance.pick(&gaining) {
             Some(leg) if world.chance.below(2) == 0 => {
