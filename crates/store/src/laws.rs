@@ -50,6 +50,10 @@ pub(crate) async fn violations(reader: &Reader) -> Result<Vec<Violation>, StoreE
                         UNION ALL SELECT id FROM withdrawals WHERE state = 'requested'
                         UNION ALL SELECT id FROM settlement_transfers
                             WHERE status IN ('pending', 'failed', 'disputed', 'pending_settlement_assignment')
+                        UNION ALL SELECT t.id FROM on_chain_settlements o
+                            JOIN settlement_transfers t ON t.settlement_id = o.settlement_id
+                            WHERE o.started AND o.gains_unfinished + o.losses_unfinished > 0
+                                AND t.status IN ('pending_onchain', 'onchain_initiated')
                     ) AS waiting
                     JOIN holds h ON h.id = waiting.id WHERE h.is_open
                     GROUP BY h.owner_kind, h.owner, h.currency"

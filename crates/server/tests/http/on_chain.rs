@@ -148,6 +148,10 @@ async fn gains_come_by_deposits_and_losses_leave_by_withdrawals() {
         }
         // What is to leave is held; what is to come is in no account.
         assert_eq!(world.allocated(first, "ofcbtc").await, (700, 300));
+        // A server that starts now finds the books sound.
+        let records = world.network.installation().records().clone();
+        let broken = records.check_laws().await.expect("a reading");
+        assert!(broken.is_empty(), "{broken:?}");
         assert_eq!(world.allocated(second, "ofcbtc").await, (300, 200));
         assert_eq!(world.allocated(first, "ofceth").await, (0, 0));
         let now = statuses(world, id).await;

@@ -36,6 +36,21 @@ impl Operator {
             6 | 7 => self.give_up_something(world).await,
             _ => self.return_everything(world).await,
         }
+        self.check_as_servers_do(world).await;
+    }
+
+    /// A server looks at the laws when it starts, and on a period.
+    async fn check_as_servers_do(&self, world: &World) {
+        let told = world
+            .persist(async |network| {
+                let records = network.installation().records().clone();
+                Ok(records.check_laws().await?)
+            })
+            .await;
+        let broken = told.unwrap_or_default();
+        if !broken.is_empty() {
+            world.broken("servers find the books sound", format!("{broken:?}"));
+        }
     }
 
     /// Says all that there is to say, so that everything over the chain ends.
