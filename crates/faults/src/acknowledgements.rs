@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::counter::Ended;
+
 /// What somebody asked for.
 #[derive(Clone, Debug)]
 pub enum Work {
@@ -47,6 +49,11 @@ pub enum Work {
         /// The number of the partner.
         partner: usize,
     },
+    /// The venue makes a settlement that takes its time.
+    SettleSlowly {
+        /// Over the chain; otherwise it is staged, and disputed.
+        over_the_chain: bool,
+    },
 }
 
 /// What was answered for good.
@@ -62,6 +69,8 @@ pub enum Outcome {
     Booked,
     /// Settled: base units by connection and by the exchange's name of the currency.
     Settled(BTreeMap<Uuid, BTreeMap<String, i128>>),
+    /// A settlement of the venue has come to its end.
+    Ended(Ended),
 }
 
 /// One operation.

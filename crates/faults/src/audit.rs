@@ -14,7 +14,7 @@ use wire::api::balances::Balance;
 use wire::filters::{PAGE_SIZE_MAX, Page};
 
 use crate::acknowledgements::{Acknowledgements, Entry, Outcome, Work};
-use crate::world::{CURRENCIES, ENDOWMENT, World};
+use crate::world::{CURRENCIES, ENDOWMENT, VENUE_ALLOCATION, VENUE_ENDOWMENT, Venue, World};
 
 /// How long an exchange may take to answer later by itself before it is told to.
 const NUDGE_AFTER: Duration = Duration::from_secs(3);
@@ -29,6 +29,9 @@ pub struct Audit {
     partners: HashMap<usize, BTreeMap<String, i128>>,
     /// By connection.
     connections: HashMap<Uuid, BTreeMap<String, i128>>,
+    /// What has moved between the venue and its connection, and of it what has not crossed the chain.
+    venue: BTreeMap<String, i128>,
+    venue_in_the_books: BTreeMap<String, i128>,
     /// By client: the records that there have to be, by the client's names, and how they ended.
     records: HashMap<usize, BTreeMap<String, AllocationStatus>>,
 }
@@ -84,6 +87,9 @@ impl Audit {
                 }
                 for record in listed {
                     let name = record.record.client_external_id;
+                    if name == VENUE_ALLOCATION {
+                        continue;
+                    }
                     let twice = found.insert(name.clone(), record.status);
                     ensure!(twice.is_none(), "{name} is there twice");
                 }
@@ -113,6 +119,20 @@ impl Audit {
                         let ticker = ticker(name)?;
                         *entry_of(&mut self.connections, *connection, ticker) += units;
                         *entry_of(&mut self.partners, *partner, ticker) -= units;
+                    }
+                }
+            }
+            (Work::SettleSlowly { over_the_chain }, Outcome::Ended(ended)) => {
+                let counter = world.counter(0)?;
+                for settlement in &ended.settlements {
+                    let completed = counter.is_completed(*settlement).await;
+                    completed.with_context(|| format!("{} was acknowledged", entry.id))?;
+                }
+                for (name, units) in &ended.moved {
+                    *self.venue.entry(name.clone()).or_default() += units;
+                    if !over_the_chain {
+                        let books = &mut self.venue_in_the_books;
+                        *books.entry(name.clone()).or_default() += units;
                     }
                 }
             }
@@ -220,6 +240,9 @@ impl Audit {
                 }
             }
         }
+        if let Some(venue) = &world.venue {
+            self.compare_venue(world, venue).await?;
+        }
         for (number, partner) in world.partners.iter().enumerate() {
             let balances = world.partner_balances(partner).await?;
             let moved = self.partners.get(&number);
@@ -232,6 +255,38 @@ impl Audit {
                     partner.enterprise
                 );
             }
+        }
+        Ok(())
+    }
+}
+
+impl Audit {
+    /// What the venue, and its connection, have to have.
+    async fn compare_venue(&self, world: &World, venue: &Venue) -> anyhow::Result<()> {
+        let client = world.clients.first().context("there is a client")?;
+        let client = world.client(client, 0)?;
+        let balances = client.client_balances(&Default::default()).await?;
+        let at_connection = balances.network_balances.get(&venue.connection);
+        let at_connection = &at_connection.context("the venue's connection")?.balances;
+        let own = world.partner_balances(&venue.partner).await?;
+        for (ticker, name) in CURRENCIES {
+            let begun = if ticker == "ofcbtc" {
+                VENUE_ENDOWMENT
+            } else {
+                0
+            };
+            let expected = begun + self.venue.get(name).unwrap_or(&0);
+            let found = figures(at_connection.get(ticker))?;
+            ensure!(
+                found == (expected, 0),
+                "the venue's connection has {found:?} of {ticker}, not {expected}"
+            );
+            let expected = ENDOWMENT - self.venue_in_the_books.get(name).unwrap_or(&0);
+            let found = figures(own.get(name))?;
+            ensure!(
+                found == (expected, 0),
+                "the venue has {found:?} of {ticker}, not {expected}"
+            );
         }
         Ok(())
     }

@@ -99,6 +99,7 @@ pub async fn run(settings: &Settings, tell: impl Fn(&str)) -> anyhow::Result<Rep
         program: settings.program.clone(),
         database,
         servers: 1,
+        venue: true,
         clients: 4,
         lease: 1,
         database_time_limit: 30,

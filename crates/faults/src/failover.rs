@@ -98,6 +98,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<Report> {
         program: settings.program.clone(),
         database: url,
         servers: 1,
+        venue: false,
         clients: 4,
         lease: 2,
         database_time_limit: 2,

@@ -9,6 +9,7 @@
 //! | [`partner_way`] | the way from the server to an exchange: counts calls, kills at a moment of one |
 //! | [`moment`] | the moments at which a server dies |
 //! | [`load`] | what clients and partners ask for meanwhile |
+//! | [`counter`] | settlements that take their time: staged and disputed, and over the chain |
 //! | [`acknowledgements`] | the log of what was asked and answered, kept outside of the network |
 //! | [`audit`] | the books held against that log |
 //! | [`crash`] [`failover`] [`several`] | the scenarios |
@@ -17,6 +18,7 @@
 
 pub mod acknowledgements;
 pub mod audit;
+pub mod counter;
 pub mod crash;
 pub mod failover;
 pub mod load;

@@ -15,6 +15,7 @@ use wire::api::allocations::{AcceptedAllocation, NewAllocation};
 use wire::api::quantity::ClientAmount;
 
 use crate::acknowledgements::{Acknowledgements, Outcome, Work};
+use crate::counter::Counter;
 use crate::process::Exchange;
 use crate::world::{Connection, World};
 
@@ -91,6 +92,13 @@ impl Load {
                 accounts: accounts.map(|c| c.account.clone()).collect(),
             };
             tasks.spawn(desk.work());
+        }
+        if world.venue.is_some() {
+            let slow = Slow {
+                shared: Arc::clone(&shared),
+                counter: world.counter(server)?,
+            };
+            tasks.spawn(slow.work());
         }
         Ok(Load {
             shared,
@@ -306,6 +314,24 @@ fn is_open(error: &ClientError) -> bool {
             refusal.status >= 500 || refusal.status == 408 || refusal.status == 429
         }
         _ => false,
+    }
+}
+
+/// The venue, with everybody whom its settlements need.
+struct Slow {
+    shared: Arc<Shared>,
+    counter: Counter,
+}
+
+impl Slow {
+    async fn work(self) -> anyhow::Result<()> {
+        while self.shared.may_begin().await {
+            let id = self.shared.name("slow settlement");
+            let done = self.counter.settle(&self.shared.log, &id).await;
+            self.shared.done();
+            done?;
+        }
+        Ok(())
     }
 }
 

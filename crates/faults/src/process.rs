@@ -22,6 +22,8 @@ pub struct ServerSettings {
     pub folder: PathBuf,
     /// The database, as the configuration has it.
     pub database: String,
+    /// Whether the installation has a test clock.
+    pub test_clock: bool,
     /// Seconds for which a server works on a message before another may take it.
     pub lease: u64,
     /// Seconds after which a database that says nothing counts as lost.
@@ -39,6 +41,7 @@ impl ServerSettings {
     pub async fn init(&self) -> anyhow::Result<String> {
         let init = Command::new(&self.program)
             .arg("init")
+            .args(self.test_clock.then_some("--test-clock"))
             .arg("--data")
             .arg(&self.folder)
             .env("TIDELOCK_DATABASE", &self.database)

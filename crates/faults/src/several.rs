@@ -84,6 +84,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<Report> {
         program: settings.program.clone(),
         database: settings.database.clone(),
         servers: settings.servers,
+        venue: false,
         clients: 4,
         // A lease that runs out while the machine is busy would have a message said twice, and one
         // of a server that was killed has to run out before anybody else takes over.

@@ -11,12 +11,15 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
+use wire::api::allocations::NewAllocation;
 use wire::api::balances::Balance;
 use wire::api::connections::NewConnection;
 use wire::api::partners::NewPartner;
+use wire::api::quantity::ClientAmount;
 use wire::connection_key::{ConnectionKey, ConnectionKeySchema};
 use wire::signature::ExtendedKey;
 
+use crate::counter::{Counter, Speaker};
 use crate::partner_way::PartnerWay;
 use crate::process::{Exchange, Server, ServerSettings};
 
@@ -37,6 +40,8 @@ pub struct Plan {
     pub servers: usize,
     /// Seconds for which a server works on a message before another may take it.
     pub lease: u64,
+    /// Whether there is a third partner, whose settlements take their time: see [`Venue`].
+    pub venue: bool,
     /// How many clients there are; each has a connection to each of the two partners.
     pub clients: u8,
     /// Seconds after which a database that says nothing counts as lost.
@@ -59,6 +64,29 @@ pub struct Partner {
     pub way: PartnerWay,
     token: String,
 }
+
+/// What kind of partner is to be made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Trading { asynchronous: bool },
+    Venue,
+}
+
+/// A partner whose settlements take their time, with windows and over the chain, and the one
+/// connection of the first client to it. Nobody else moves anything there.
+pub struct Venue {
+    /// The partner.
+    pub partner: Partner,
+    /// The connection.
+    pub connection: Uuid,
+    reviewer: String,
+}
+
+/// The name of the allocation that brings it there.
+pub const VENUE_ALLOCATION: &str = "for the venue";
+
+/// What the venue's connection has of the first currency at the beginning.
+pub const VENUE_ENDOWMENT: i128 = 1_000_000_000;
 
 /// A connection of a client.
 #[derive(Clone, Debug)]
@@ -91,6 +119,8 @@ pub struct World {
     pub partners: Vec<Partner>,
     /// The clients.
     pub clients: Vec<Participant>,
+    /// The partner that stages its settlements and settles over the chain, if there is one.
+    pub venue: Option<Venue>,
     /// How servers are started.
     pub settings: ServerSettings,
     operator_token: String,
@@ -118,6 +148,7 @@ impl World {
             program: plan.program,
             folder: folder.path().to_owned(),
             database: plan.database,
+            test_clock: plan.venue,
             lease: plan.lease,
             database_time_limit: plan.database_time_limit,
             environment: plan.environment,
@@ -131,6 +162,7 @@ impl World {
             servers,
             partners: Vec::new(),
             clients: Vec::new(),
+            venue: None,
             settings,
             operator_token,
             _folder: folder,
@@ -140,14 +172,43 @@ impl World {
             world.put(&format!("currencies/{ticker}"), content).await?;
         }
         for asynchronous in [false, true] {
-            let partner = world.add_partner(asynchronous).await?;
+            let partner = world.add_partner(Kind::Trading { asynchronous }).await?;
             world.partners.push(partner);
         }
         for number in 0..plan.clients {
             let client = world.add_client(number).await?;
             world.clients.push(client);
         }
+        if plan.venue {
+            world.venue = Some(world.open_venue().await?);
+        }
         Ok(world)
+    }
+
+    /// Who speaks for the venue, its client and operators to one of the servers.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be put together, or there is no venue.
+    pub fn counter(&self, server: usize) -> anyhow::Result<Counter> {
+        let venue = self.venue.as_ref().context("a venue")?;
+        let client = self.clients.first().context("there is a client")?;
+        Ok(Counter {
+            url: self.servers[server % self.servers.len()].url.clone(),
+            connection: venue.connection,
+            partner: Speaker {
+                enterprise: venue.partner.enterprise.clone(),
+                token: venue.partner.token.clone(),
+                key: key(3)?,
+            },
+            client: Speaker {
+                enterprise: client.enterprise.clone(),
+                token: client.token.clone(),
+                key: key(client.number + 10)?,
+            },
+            operator: self.operator_token.clone(),
+            reviewer: venue.reviewer.clone(),
+        })
     }
 
     /// A client of the operator API of one of the servers.
@@ -234,9 +295,14 @@ impl World {
         text(&issued, "token")
     }
 
-    async fn add_partner(&self, asynchronous: bool) -> anyhow::Result<Partner> {
-        let number = 1 + u8::from(asynchronous);
-        let enterprise = if asynchronous { "later" } else { "harbour" };
+    async fn add_partner(&self, kind: Kind) -> anyhow::Result<Partner> {
+        let (number, enterprise, asynchronous) = match kind {
+            Kind::Trading {
+                asynchronous: false,
+            } => (1, "harbour", false),
+            Kind::Trading { asynchronous: true } => (2, "later", true),
+            Kind::Venue => (3, "venue", false),
+        };
         let go_account = format!("e{number:031x}");
         let key = key(number)?;
         let token = self.add_enterprise(enterprise, &go_account, &key).await?;
@@ -252,6 +318,7 @@ impl World {
             "allocations": answers,
             "deallocations": answers,
             "currencies": currencies,
+            "onChain": kind == Kind::Venue,
         });
         let path = format!("enterprises/{enterprise}/partnerConfigurations/{enterprise}");
         self.put(&path, content).await?;
@@ -263,8 +330,8 @@ impl World {
                 institution_id: None,
                 institution_identifier: enterprise.to_owned(),
                 connection_key_schema: ConnectionKeySchema::Token,
-                client_dispute_window_minutes: None,
-                top_up_window_minutes: None,
+                client_dispute_window_minutes: (kind == Kind::Venue).then_some(1),
+                top_up_window_minutes: (kind == Kind::Venue).then_some(1),
                 allocation_policies_enabled: false,
             })
             .await
@@ -289,6 +356,45 @@ impl World {
         })
     }
 
+    async fn open_venue(&self) -> anyhow::Result<Venue> {
+        let partner = self.add_partner(Kind::Venue).await?;
+        let participant = self.clients.first().context("there is a client")?;
+        let client = self.client(participant, 0)?;
+        let (connection, _) = connect(&client, &partner).await?;
+        let units = VENUE_ENDOWMENT;
+        let content = json!({
+            "goAccountId": participant.go_account,
+            "currency": "ofcbtc",
+            "amount": units.to_string(),
+            "externalReference": "for the venue",
+        });
+        self.post("deposits", content).await?;
+        let allocated = client.allocate(
+            connection,
+            NewAllocation {
+                amount: ClientAmount {
+                    currency: "ofcbtc".parse()?,
+                    quantity: ledger::Amount::new(units).context("an amount")?,
+                },
+                client_external_id: VENUE_ALLOCATION.to_owned(),
+                nonce: client::fresh_nonce(),
+                notes: None,
+            },
+        );
+        allocated.await.context("the venue's endowment")?;
+        let content = json!({"name": "reviewer", "role": "operator"});
+        let reviewer = "d0000000000000000000000000000001";
+        self.put(&format!("users/{reviewer}"), content).await?;
+        let content = json!({"label": "review", "scopes": ["installation"]});
+        let path = format!("users/{reviewer}/tokens");
+        let issued = self.post(&path, content).await?;
+        Ok(Venue {
+            partner,
+            connection,
+            reviewer: text(&issued, "token")?,
+        })
+    }
+
     async fn add_client(&self, number: u8) -> anyhow::Result<Participant> {
         let mut participant = Participant {
             enterprise: format!("client{number}"),
@@ -307,35 +413,39 @@ impl World {
         let client = self.client(&participant, 0)?;
         client.become_client().await?;
         for (index, partner) in self.partners.iter().enumerate() {
-            let account = partner
-                .exchange
-                .act(Method::POST, "accounts", &json!({}))
-                .await?;
-            let opened = client
-                .connect(NewConnection {
-                    partner_id: partner.id,
-                    name: partner.enterprise.clone(),
-                    connection_key: ConnectionKey::Token {
-                        connection_token: text(&account, "connectionToken")?,
-                    },
-                    nonce: client::fresh_nonce(),
-                })
-                .await?;
-            let id = opened.connection.id;
-            crate::eventually("the connection is accepted", async || {
-                let found = client.client_connection(id).await?;
-                ensure!(found.connection.initialized, "the partner has not answered");
-                Ok(())
-            })
-            .await?;
+            let (id, account) = connect(&client, partner).await?;
             participant.connections.push(Connection {
                 id,
                 partner: index,
-                account: text(&account, "accountId")?,
+                account,
             });
         }
         Ok(participant)
     }
+}
+
+/// Connects a client with a new account at a partner: the connection, and the account.
+async fn connect(client: &Client, partner: &Partner) -> anyhow::Result<(Uuid, String)> {
+    let exchange = &partner.exchange;
+    let account = exchange.act(Method::POST, "accounts", &json!({})).await?;
+    let opened = client
+        .connect(NewConnection {
+            partner_id: partner.id,
+            name: partner.enterprise.clone(),
+            connection_key: ConnectionKey::Token {
+                connection_token: text(&account, "connectionToken")?,
+            },
+            nonce: client::fresh_nonce(),
+        })
+        .await?;
+    let id = opened.connection.id;
+    crate::eventually("the connection is accepted", async || {
+        let found = client.client_connection(id).await?;
+        ensure!(found.connection.initialized, "the partner has not answered");
+        Ok(())
+    })
+    .await?;
+    Ok((id, text(&account, "accountId")?))
 }
 
 fn text(object: &Value, member: &str) -> anyhow::Result<String> {

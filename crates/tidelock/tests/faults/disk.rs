@@ -165,6 +165,7 @@ async fn world_on(database: &TestDatabase, disk: &Disk) -> Result<World> {
         program: crate::TIDELOCK.into(),
         database: database.url.clone(),
         servers: 1,
+        venue: false,
         clients: 1,
         lease: 2,
         database_time_limit: 30,

@@ -72,6 +72,7 @@ async fn killed_at_every_step(database: TestDatabase) -> anyhow::Result<()> {
         program: crate::TIDELOCK.into(),
         database: database.url.clone(),
         servers: 1,
+        venue: false,
         clients: 1,
         lease: 1,
         database_time_limit: 30,
