@@ -66,6 +66,8 @@ pub(crate) enum Workload {
     Hot,
     /// Settlements of 10, 1 000 and 50 000 transfers
     Settle,
+    /// Settlements with a dispute window, staged and then executed, of the same sizes
+    Stage,
     /// Balances and lists while reservations are made
     Read,
     /// How cost grows with the books, up to ten million journal entries

@@ -38,11 +38,29 @@ pub(crate) struct Usage {
     pub(crate) allocations: Option<u64>,
 }
 
+/// Which clock an installation has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// That of the machine.
+    Real,
+    /// One that can be advanced.
+    Test,
+}
+
 impl<'a> Installation<'a> {
     /// Makes an installation below `folder`, on `cluster` or else on SQLite, and serves it.
     pub(crate) async fn start(
         folder: &Path,
         cluster: Option<&'a Cluster>,
+    ) -> anyhow::Result<Installation<'a>> {
+        Installation::with_clock(folder, cluster, Clock::Real).await
+    }
+
+    /// The same with a clock of this kind.
+    pub(crate) async fn with_clock(
+        folder: &Path,
+        cluster: Option<&'a Cluster>,
+        clock: Clock,
     ) -> anyhow::Result<Installation<'a>> {
         let folder = tempfile::Builder::new()
             .prefix("tidelock-bench-")
@@ -56,6 +74,9 @@ impl<'a> Installation<'a> {
         let mut arguments = vec!["--data", data_text];
         if let Some(database) = &database {
             arguments.extend(["--database", &database.url]);
+        }
+        if clock == Clock::Test {
+            arguments.push("--test-clock");
         }
         let init = this_program()?
             .arg("init")

@@ -64,6 +64,7 @@ impl Partner {
             .route("/bitgo/v1/connections", post(accept))
             .route("/bitgo/v1/allocations", post(reserve))
             .route("/bitgo/v1/allocation/{id}", get(status))
+            .route("/bitgo/v1/settlements/{id}/finalize", put(finalize))
             .route("/control/stalls", put(stall))
             .route("/control/answered", get(count))
             .with_state(shared);
@@ -113,6 +114,10 @@ async fn status(
         partners_deallocation_id: None,
     };
     Json(response).into_response()
+}
+
+async fn finalize(Json(told): Json<Value>) -> Json<Value> {
+    Json(told)
 }
 
 async fn stall(State(shared): State<Arc<Shared>>, Json(stalls): Json<bool>) {

@@ -10,7 +10,7 @@ use crate::{
     bare::Bare,
     machine::{Flush, Machine},
     pgbench::Compared,
-    workload::{Drain, Grown, Hot, JUDGED, Overload, Reading, Settled},
+    workload::{Drain, Grown, Hot, JUDGED, Overload, Reading, Settled, Staged},
 };
 
 /// The most memory that the server may take, in MiB.
@@ -44,6 +44,7 @@ pub(crate) struct DatabaseReport {
     /// The same postings as in a settlement, without us.
     pub(crate) bare: Vec<Bare>,
     pub(crate) settle: Vec<Settled>,
+    pub(crate) stage: Vec<Staged>,
     pub(crate) read: Vec<Reading>,
     pub(crate) grow: Vec<Grown>,
     pub(crate) overload: Option<Overload>,
@@ -113,6 +114,7 @@ impl DatabaseReport {
             hot: None,
             bare: Vec::new(),
             settle: Vec::new(),
+            stage: Vec::new(),
             read: Vec::new(),
             grow: Vec::new(),
             overload: None,

@@ -48,6 +48,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) connections_each: usize,
     /// How many currencies there are. Clients have money in the first, the partner in all.
     pub(crate) currencies: usize,
+    /// How long clients may dispute the partner's settlements; none: they are booked at once.
+    pub(crate) dispute_window_minutes: Option<u16>,
 }
 
 impl<'a> Plan<'a> {
@@ -60,6 +62,7 @@ impl<'a> Plan<'a> {
             clients: 1,
             connections_each: 1,
             currencies: 1,
+            dispute_window_minutes: None,
         }
     }
 }
@@ -110,8 +113,8 @@ impl Stage {
                 institution_id: None,
                 institution_identifier: INSTITUTION.to_owned(),
                 connection_key_schema: ConnectionKeySchema::Token,
-                client_dispute_window_minutes: None,
-                top_up_window_minutes: None,
+                client_dispute_window_minutes: plan.dispute_window_minutes,
+                top_up_window_minutes: plan.dispute_window_minutes,
                 allocation_policies_enabled: false,
             })
             .await?;
@@ -332,6 +335,16 @@ impl Party {
         let prepared = self.client.prepare_settlement(content)?;
         self.request("POST", prepared.path(), prepared.body(), into);
         Ok(())
+    }
+
+    /// A signed settlement that is staged (P11), as the bytes of a request.
+    pub(crate) fn staged_settlement(&self, mut content: Value, into: &mut Vec<u8>) {
+        let payload = content.to_string();
+        content["signature"] = self.key.sign(&payload).into();
+        content["payload"] = payload.into();
+        let id = self.client.enterprise_id();
+        let path = format!("/api/network/v2/enterprises/{id}/partners/settlements");
+        self.request("POST", &path, content.to_string().as_bytes(), into);
     }
 
     /// A question about the enterprise, by the path below it.

@@ -9,6 +9,7 @@ mod read;
 mod reserve;
 mod series;
 mod settle;
+mod stage;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ pub(crate) use overload::Overload;
 pub(crate) use read::Reading;
 pub(crate) use reserve::Drain;
 pub(crate) use settle::Settled;
+pub(crate) use stage::Staged;
 
 use crate::{
     arguments::{Bench, DatabaseKind, Workload},
@@ -110,6 +112,9 @@ async fn measure_on(bench: &Bench, kind: DatabaseKind) -> anyhow::Result<Databas
     }
     if bench.wants(Workload::Settle) {
         settle::measure(&ground, &mut report).await?;
+    }
+    if bench.wants(Workload::Stage) {
+        stage::measure(&ground, &mut report).await?;
     }
     if bench.wants(Workload::Read) {
         read::measure(&ground, &mut report).await?;

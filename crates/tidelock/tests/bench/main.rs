@@ -46,6 +46,10 @@ fn check(database: &Value) {
         ("hot", &database["hot"]["one_account"]["per_second"]),
         ("bare", &database["bare"][0]["transfers_per_second"]),
         ("settle", &database["settle"][1]["transfers_per_second"]),
+        (
+            "stage",
+            &database["stage"][1]["finalized_transfers_per_second"],
+        ),
         ("read", &database["read"][1]["per_second"]),
         ("overload", &database["overload"]["accepted_per_second"]),
     ] {
@@ -61,6 +65,7 @@ fn check(database: &Value) {
         "{database}"
     );
     assert_eq!(database["settle"][1]["transfers"], 100);
+    assert_eq!(database["stage"][1]["settlements"], 4);
     assert_eq!(database["grow"][1]["entries"], 2_000);
     assert_eq!(
         database["grow"][1]["lists"].as_array().map(Vec::len),
