@@ -58,8 +58,6 @@ faults! {
     ClosureKeepsHold,
     /// Of what a closure says nothing moves that a connection loses.
     ClosureMovesGainsOnly,
-    /// What an operator rejects takes what rode on it along.
-    RejectionTakesCarried,
     /// What deposits over the chain bring beyond what is gained is nobody's.
     SurplusNotReturned,
     /// A transaction over the chain is not taken when it is seen.

@@ -9,7 +9,6 @@ use crate::{
     Class, Command, DisputeId, Draft, Keys, Reason, Refusal, SettlementId,
     allocate::refused_by_the_books,
     operate::Act,
-    planted::{Fault, is_planted},
     record::{Dispute, Message, Settlement, SettlementState, Transfer, TransferStatus},
 };
 
@@ -82,7 +81,7 @@ impl Command for RejectSettlement {
             }
             let hold = draft.find::<Hold>(&transfer.hold_id()).cloned();
             let hold = hold.filter(|hold| hold.open);
-            if transfer.dispute_closure_id.is_some() && !is_planted(Fault::RejectionTakesCarried) {
+            if transfer.dispute_closure_id.is_some() {
                 settlement.transfer_count -= 1;
                 if let Some(hold) = hold {
                     draft.put(Hold {
