@@ -72,6 +72,8 @@ pub(crate) enum Workload {
     Read,
     /// How cost grows with the books, up to ten million journal entries
     Grow,
+    /// Long lists in every order: with ten and a hundred thousand entries
+    Lists,
     /// Four times the load that can be carried, for a minute
     Overload,
 }

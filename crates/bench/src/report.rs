@@ -10,7 +10,7 @@ use crate::{
     bare::Bare,
     machine::{Flush, Machine},
     pgbench::Compared,
-    workload::{Drain, Grown, Hot, JUDGED, Overload, Reading, Settled, Staged},
+    workload::{Drain, Grown, Hot, JUDGED, Listing, Overload, Reading, Settled, Staged},
 };
 
 /// The most memory that the server may take, in MiB.
@@ -47,6 +47,8 @@ pub(crate) struct DatabaseReport {
     pub(crate) stage: Vec<Staged>,
     pub(crate) read: Vec<Reading>,
     pub(crate) grow: Vec<Grown>,
+    /// Every list in each of its orders.
+    pub(crate) lists: Vec<Listing>,
     pub(crate) overload: Option<Overload>,
     /// The most memory that the server has had, by workload, in MiB.
     pub(crate) memory_mib: BTreeMap<String, f64>,
@@ -117,6 +119,7 @@ impl DatabaseReport {
             stage: Vec::new(),
             read: Vec::new(),
             grow: Vec::new(),
+            lists: Vec::new(),
             overload: None,
             memory_mib: BTreeMap::new(),
             targets: Vec::new(),
@@ -185,6 +188,7 @@ impl DatabaseReport {
         if let [small, .., large] = self.grow.as_slice() {
             targets.extend(judge_growth(small, large));
         }
+        targets.extend(self.lists.iter().filter_map(judge_length));
         if let Some(overload) = &self.overload {
             targets.extend(judge_overload(overload));
         }
@@ -217,6 +221,22 @@ fn judge_growth(small: &Grown, large: &Grown) -> Vec<Target> {
         });
     }
     targets
+}
+
+fn judge_length(list: &Listing) -> Option<Target> {
+    let [short, .., long] = list.lengths.as_slice() else {
+        return None;
+    };
+    let ratio = f64::from(long.first_page_us) / f64::from(short.first_page_us.max(1));
+    Some(Target {
+        what: format!(
+            "time of the first page of {} with {} entries, of that with {}",
+            list.what, long.entries, short.entries
+        ),
+        wanted: "at most 200 %".to_owned(),
+        found: format!("{:.0} %", ratio * 100.0),
+        met: ratio <= 2.0,
+    })
 }
 
 fn judge_overload(overload: &Overload) -> Vec<Target> {

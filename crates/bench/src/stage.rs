@@ -46,10 +46,12 @@ pub(crate) struct Plan<'a> {
     pub(crate) clients: usize,
     /// How many connections each client has to the partner.
     pub(crate) connections_each: usize,
-    /// How many currencies there are. Clients have money in the first, the partner in all.
+    /// How many currencies there are. The partner has money in all.
     pub(crate) currencies: usize,
     /// How long clients may dispute the partner's settlements; none: they are booked at once.
     pub(crate) dispute_window_minutes: Option<u16>,
+    /// In how many of them, the first ones, clients have money.
+    pub(crate) client_currencies: usize,
 }
 
 impl<'a> Plan<'a> {
@@ -63,6 +65,7 @@ impl<'a> Plan<'a> {
             connections_each: 1,
             currencies: 1,
             dispute_window_minutes: None,
+            client_currencies: 1,
         }
     }
 }
@@ -141,7 +144,9 @@ impl Stage {
                     let key = SigningKey::generate();
                     let made = enterprise(operator, base, &name, key).await?;
                     made.party.client.become_client().await?;
-                    deposit(operator, &made.go_account, ticker(0)).await?;
+                    for currency in 0..plan.client_currencies {
+                        deposit(operator, &made.go_account, ticker(currency)).await?;
+                    }
                     let mut party = made.party;
                     for _ in 0..plan.connections_each {
                         let token = match plan.exchange {

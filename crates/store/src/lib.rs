@@ -36,7 +36,7 @@ pub use lists::{
 };
 pub use proposals::ProposalFilter;
 pub use request_log::{LoggedRequest, RequestFilter, RequestLog};
-pub use seed::seed;
+pub use seed::{Pattern, seed};
 pub use sql::{InvalidLocation, Location, Opening, StoreError};
 pub use statement::{Statement, StatementFilter, StatementLine};
 pub use verify::{Extent, Report, check, verify, verify_with};

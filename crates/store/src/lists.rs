@@ -38,6 +38,11 @@ pub struct Page {
 }
 
 impl Page {
+    /// How many records stand before its end.
+    pub(crate) fn end(self) -> i64 {
+        self.offset().saturating_add(i64::from(self.size))
+    }
+
     /// How many records stand before it.
     pub(crate) fn offset(self) -> i64 {
         let skipped = self.number.saturating_mul(u64::from(self.size));
@@ -348,7 +353,7 @@ impl Store {
                 "enterprise_id",
                 filter.enterprise_id.as_ref().map(EnterpriseId::as_str),
             )
-            .among("id", filter.ids)
+            .named("id", filter.ids)
             .among("name", filter.names)
             .among("institution_id", filter.institution_ids)
             .among("institution_identifier", filter.institution_identifiers)
@@ -392,7 +397,7 @@ impl Store {
         let mut select = Select::all()
             .equal(owned.column(), owned.enterprise_id.as_str())
             .equal_if("active", filter.active)
-            .among("id", filter.ids)
+            .named("id", filter.ids)
             .among("name", filter.names)
             .among("partner_id", filter.partner_ids)
             .among("client_id", filter.client_ids)
@@ -437,19 +442,37 @@ impl Store {
             let kinds = kinds.into_iter().map(AllocationKind::as_str);
             kinds.collect::<Vec<_>>()
         });
-        let select = Select::all()
+        // What is open and what is finished have indexes of their own.
+        let (open, finished) = (
+            "state NOT IN ('cleared', 'released')",
+            "state IN ('cleared', 'released')",
+        );
+        let parts = |parts: &[&'static str]| {
+            let parts = parts.iter().map(|part| (*part, Vec::new()));
+            Select::all().either(parts.collect())
+        };
+        let select = match filter.states {
+            Some(states) if states == ["reserved"] => parts(&[open]),
+            Some(states) if !states.contains(&"reserved") => {
+                parts(&[finished]).among("state", Some(states))
+            }
+            states => parts(&[open, finished]).among("state", states),
+        };
+        let select = select
             .equal(owned.column(), owned.enterprise_id.as_str())
-            .among("id", filter.ids)
+            .named("id", filter.ids)
             .among("kind", kinds)
-            .among("state", filter.states)
             .among("currency", filter.currencies)
             .among("partner_currency", filter.partner_currencies)
             .among("connection_id", filter.connection_ids)
             .among("partner_id", filter.partner_ids)
             .among("client_id", filter.client_ids);
         let select = since(select, "created_at", filter.created_since);
-        let select = before(select, "created_at", filter.created_before);
+        let mut select = before(select, "created_at", filter.created_before);
         let direction = if filter.descending { "DESC" } else { "ASC" };
+        if filter.sort == Some(AllocationSort::Id) {
+            select = select.order_of_parts(format!("COALESCE(id, id) {direction}"));
+        }
         let order = match filter.sort {
             None if filter.descending => "created_at DESC, id ASC".to_owned(),
             None => "created_at ASC, id ASC".to_owned(),
@@ -504,7 +527,7 @@ impl Store {
             }
             let select = Select::all()
                 .equal("owner_kind", kind)
-                .among("owner", Some(ids));
+                .named("owner", Some(ids));
             let order = "owner, currency";
             balances.extend(select.order(order).run(self.reader()).await?);
         }
@@ -529,17 +552,26 @@ impl Store {
     pub async fn settlements_of_client(
         &self,
         client: ClientId,
-        filter: SettlementFilter,
+        mut filter: SettlementFilter,
         page: Page,
     ) -> Listed<Settlement> {
-        let own = "id IN (SELECT settlement_id FROM participations WHERE client_id = ?";
-        let select = Select::all().filter(&format!("{own})"), vec![client.0.into()]);
+        let select = Select::joined("participations CROSS JOIN settlements", "")
+            .equal("participations.client_id", client.0)
+            .filter(
+                "participations.listed AND settlements.id = participations.settlement_id",
+                Vec::new(),
+            )
+            .named("participations.settlement_id", filter.ids.take())
+            .order("created_at DESC, id")
+            .order_of_parts(
+                "participations.created_at DESC, participations.settlement_id".to_owned(),
+            );
         let of_party = |select: Select, flag: &str, ids: Option<Vec<Uuid>>| {
             match ids {
             None => select,
             Some(ids) => select.among_in(
                 &format!(
-                    "EXISTS (SELECT 1 FROM participations p WHERE p.settlement_id = settlements.id AND p.{flag} AND p.client_id = $1 AND p.connection_id IN (*))"
+                    "(SELECT 1 FROM participations p WHERE p.settlement_id = settlements.id AND p.{flag} AND p.client_id = $1 AND p.connection_id IN (*) LIMIT 1) = 1"
                 ),
                 Some(ids),
             ),
@@ -553,7 +585,7 @@ impl Store {
         );
         let select = match filter.disputed_only {
             true => select.filter(
-                "EXISTS (SELECT 1 FROM participations p WHERE p.settlement_id = settlements.id AND p.disputed AND p.client_id = ?)",
+                "(SELECT 1 FROM participations p WHERE p.settlement_id = settlements.id AND p.disputed AND p.client_id = ? LIMIT 1) = 1",
                 vec![client.0.into()],
             ),
             false => select,
@@ -568,14 +600,16 @@ impl Store {
         filter: SettlementFilter,
         page: Page,
     ) -> Listed<Settlement> {
-        let mut select = Select::all().equal("partner_enterprise_id", enterprise.as_str());
+        let mut select = Select::all()
+            .equal("partner_enterprise_id", enterprise.as_str())
+            .order("created_at DESC, id");
         let parties = [
             ("party", filter.party_connection_ids.clone()),
             ("counterparty", filter.counterparty_connection_ids.clone()),
         ];
         for (flag, ids) in parties {
             let exists = format!(
-                "EXISTS (SELECT 1 FROM participations p WHERE p.settlement_id = settlements.id AND p.{flag} AND p.connection_id IN (*))"
+                "(SELECT 1 FROM participations p WHERE p.settlement_id = settlements.id AND p.{flag} AND p.connection_id IN (*) LIMIT 1) = 1"
             );
             select = select.among_in(&exists, ids);
         }
@@ -592,19 +626,15 @@ impl Store {
         page: Page,
     ) -> Listed<Settlement> {
         let select = select
-            .among("id", filter.ids)
+            .named("id", filter.ids)
             .among("partner_id", filter.partner_ids)
             .among("external_id", filter.external_ids)
             .among("state", filter.states);
-        let select = since(select, "created_at", filter.created_since);
-        let select = before(select, "created_at", filter.created_before);
+        let select = since(select, "settlements.created_at", filter.created_since);
+        let select = before(select, "settlements.created_at", filter.created_before);
         let select = since(select, "updated_at", filter.updated_since);
         let select = before(select, "updated_at", filter.updated_before);
-        select
-            .order("created_at DESC, id")
-            .page(page)
-            .run(self.reader())
-            .await
+        select.page(page).run(self.reader()).await
     }
 
     /// The parts that a client's connections have in these settlements.
@@ -622,26 +652,77 @@ impl Store {
     }
 
     /// Settlement transfers: those of a client's connections that are part of a settlement, or of
-    /// all if no client is given (then the filter has to name settlements of whoever asks).
+    /// all if no client is given (then the filter has to name settlements of whoever asks). Those
+    /// of the newest settlement come first, in their order there, unless sorted otherwise.
     pub async fn transfers(
         &self,
         client: Option<ClientId>,
-        filter: TransferFilter,
+        mut filter: TransferFilter,
         page: Page,
     ) -> Listed<Transfer> {
-        let mut select = Select::all();
-        if let Some(client) = client {
-            select = select.filter(
-                "settlement_id IS NOT NULL AND ((source_client_id = ? AND source_connection_id IS NOT NULL) OR destination_client_id = ?)",
-                vec![client.0.into(), client.0.into()],
-            );
-        }
+        let by_update = match filter.descending {
+            true => "updated_at DESC, created_at ASC, id ASC",
+            false => "updated_at ASC, created_at ASC, id ASC",
+        };
+        let mut select = match client {
+            Some(client) if filter.by_update && filter.settlement_ids.is_none() => {
+                let client = || client.0.into();
+                Select::all()
+                    .either(vec![
+                        ("destination_client_id = ?", vec![client()]),
+                        (
+                            "source_client_id = ? AND source_connection_id IS NOT NULL
+                                AND destination_client_id <> ?",
+                            vec![client(), client()],
+                        ),
+                    ])
+                    .filter("settlement_id IS NOT NULL", Vec::new())
+                    .order(by_update)
+            }
+            Some(client) => {
+                // One between two connections of the same client is there once.
+                let parts = vec![
+                    (
+                        "destination_connection_id = participations.connection_id",
+                        Vec::new(),
+                    ),
+                    (
+                        "source_connection_id = participations.connection_id
+                            AND destination_client_id <> participations.client_id",
+                        Vec::new(),
+                    ),
+                ];
+                Select::joined(
+                    "participations CROSS JOIN settlement_transfers",
+                    ", participations.created_at AS listed_at",
+                )
+                .either(parts)
+                .equal("participations.client_id", client.0)
+                .filter(
+                    "settlement_transfers.settlement_id = participations.settlement_id",
+                    Vec::new(),
+                )
+                .named("participations.settlement_id", filter.settlement_ids.take())
+                .order(match filter.by_update {
+                    true => by_update,
+                    false => "listed_at DESC, settlement_id, position",
+                })
+                .order_of_parts(
+                    "participations.created_at DESC, participations.settlement_id, position"
+                        .to_owned(),
+                )
+            }
+            None => Select::all().order(match filter.by_update {
+                true => by_update,
+                false => "created_at DESC, settlement_id, position",
+            }),
+        };
         let statuses = filter.statuses.map(|statuses| {
             let statuses = statuses.into_iter().map(TransferStatus::as_str);
             statuses.collect::<Vec<_>>()
         });
         select = select
-            .among("settlement_id", filter.settlement_ids)
+            .named("settlement_id", filter.settlement_ids)
             .among("partner_id", filter.partner_ids)
             .among("currency", filter.currencies)
             .among("partner_currency", filter.partner_currencies)
@@ -661,7 +742,7 @@ impl Store {
             );
         let of_settlement = |condition: &str| {
             format!(
-                "EXISTS (SELECT 1 FROM settlements s WHERE s.id = settlement_transfers.settlement_id AND s.{condition})"
+                "(SELECT 1 FROM settlements s WHERE s.id = settlement_transfers.settlement_id AND s.{condition} LIMIT 1) = 1"
             )
         };
         select = select
@@ -673,12 +754,7 @@ impl Store {
         if let Some(at) = filter.settlement_updated_before {
             select = select.filter(&of_settlement("updated_at < ?"), vec![at.0.into()]);
         }
-        let order = match (filter.by_update, filter.descending) {
-            (true, true) => "updated_at DESC, created_at ASC, id ASC",
-            (true, false) => "updated_at ASC, created_at ASC, id ASC",
-            (false, _) => "created_at DESC, settlement_id, position",
-        };
-        select.order(order).page(page).run(self.reader()).await
+        select.page(page).run(self.reader()).await
     }
 
     /// For whom messages wait, and the real time by which they are due: another server's clock may

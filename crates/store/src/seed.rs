@@ -32,28 +32,34 @@ use crate::{
 /// How many journal entries one commit has.
 const ENTRIES_AT_ONCE: usize = 10_000;
 
-/// Of so many movements one is a settlement, all others are allocations.
-const SETTLEMENT_EACH: usize = 10;
+/// No allocation or transfer has more base units than this; how many it has is scattered.
+const UNITS_MAX: i128 = 997;
 
-/// Writes allocations and settlements over all connections in turn, each of one base unit of the
-/// currency, until the journal has at least `entries` entries. There have to be accepted
-/// connections, and clients and partners with money in the currency. Nobody else may have the
-/// database open.
+/// What history is made of.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    /// In turn; at least one. Everybody has to have money in each.
+    pub currencies: Vec<ledger::Currency>,
+    /// Of so many movements one is a settlement, all others are allocations; at least 1.
+    pub settlement_each: usize,
+    /// How many transfers a settlement has.
+    pub transfers: u32,
+}
+
+/// Writes allocations and settlements over all connections in turn, each of a few base units, until
+/// the journal has at least `entries` entries. There have to be accepted connections. Nobody else
+/// may have the database open.
 ///
 /// # Errors
 ///
 /// [`StoreError`], also if there is no connection or not enough money.
-pub async fn seed(
-    location: &Location,
-    currency: &ledger::Currency,
-    entries: i64,
-) -> Result<(), StoreError> {
+pub async fn seed(location: &Location, pattern: &Pattern, entries: i64) -> Result<(), StoreError> {
     let opening = Opening {
         create: false,
         ..Opening::default()
     };
     let (mut driver, reader) = sql::open(location, opening).await?;
-    let mut history = History::read(&reader, currency).await?;
+    let mut history = History::read(&reader, pattern.clone()).await?;
     loop {
         let (head, _) = driver.begin(0, &[]).await?;
         let missing = usize::try_from(entries - head.last_entry).unwrap_or_default();
@@ -68,10 +74,7 @@ pub async fn seed(
 
 /// What goes on from commit to commit.
 struct History {
-    currency: ledger::Currency,
-    amount: Amount,
-    /// The same, as a connection gains it.
-    gain: SignedAmount,
+    pattern: Pattern,
     connections: Vec<(Connection, Partner)>,
     balances: BTreeMap<Account, Balance>,
     /// How many movements there have been.
@@ -105,7 +108,7 @@ async fn read<R: Stored>(reader: &Reader) -> Result<Vec<R>, StoreError> {
 }
 
 impl History {
-    async fn read(reader: &Reader, currency: &ledger::Currency) -> Result<History, StoreError> {
+    async fn read(reader: &Reader, pattern: Pattern) -> Result<History, StoreError> {
         let partners: Vec<Partner> = read(reader).await?;
         let connections: Vec<Connection> = read(reader).await?;
         let with_partner = connections.into_iter().filter_map(|connection| {
@@ -114,11 +117,8 @@ impl History {
             Some((connection, partner.clone()))
         });
         let balances: Vec<AccountBalance> = read(reader).await?;
-        let invalid = |error: ledger::AmountError| StoreError::Corrupt(error.to_string());
         let history = History {
-            currency: currency.clone(),
-            amount: Amount::new(1).map_err(invalid)?,
-            gain: SignedAmount::new(1).map_err(invalid)?,
+            pattern,
             connections: with_partner.collect(),
             balances: balances
                 .into_iter()
@@ -140,22 +140,27 @@ impl History {
         head: &ChainHead,
         entries: usize,
     ) -> Result<(), StoreError> {
-        let now = Timestamp(head.time_us + 1);
+        let invalid = |error: ledger::AmountError| StoreError::Corrupt(error.to_string());
+        let mut now = Timestamp(head.time_us);
         let mut rows = Rows::default();
         while rows.entries.len() < entries {
+            now.0 += 1;
             let (connection, partner) = &self.connections[self.movements % self.connections.len()];
             let name = format!("{} {:012}", self.name.simple(), self.movements);
+            let number = i128::try_from(self.movements).unwrap_or_default();
+            let units = 1 + number * 7_919 % UNITS_MAX;
+            let currencies = &self.pattern.currencies;
             let movement = Movement {
                 connection,
                 partner,
-                currency: &self.currency,
-                amount: self.amount,
-                gain: self.gain,
+                currency: &currencies[self.movements % currencies.len()],
+                amount: Amount::new(units).map_err(invalid)?,
+                gain: SignedAmount::new(units).map_err(invalid)?,
                 name: &name,
                 now,
             };
-            match self.movements % SETTLEMENT_EACH {
-                0 => movement.settle(&mut rows),
+            match self.movements % self.pattern.settlement_each {
+                0 => movement.settle(self.pattern.transfers, &mut rows),
                 _ => movement.allocate(&mut rows),
             }
             self.movements += 1;
@@ -247,6 +252,7 @@ struct Movement<'a> {
     partner: &'a Partner,
     currency: &'a ledger::Currency,
     amount: Amount,
+    /// The same, as a connection gains it.
     gain: SignedAmount,
     name: &'a str,
     now: Timestamp,
@@ -340,8 +346,8 @@ impl Movement<'_> {
         rows.requests.push(request);
     }
 
-    /// A settlement of one transfer, in which the connection gained.
-    fn settle(&self, rows: &mut Rows) {
+    /// A settlement in whose transfers the connection gained.
+    fn settle(&self, transfers: u32, rows: &mut Rows) {
         let id = SettlementId(Uuid::now_v7());
         let (connection, partner) = (self.connection, self.partner);
         let request = self.request(partner.enterprise_id.clone());
@@ -352,11 +358,13 @@ impl Movement<'_> {
             cause: "settlement_completed".into(),
             subject: id.0,
             signed_request: Some(request.id),
-            postings: vec![Posting {
-                from: partner_account.available(),
-                to: self.connection_account().available(),
-                amount: self.amount,
-            }],
+            postings: (0..transfers)
+                .map(|_| Posting {
+                    from: partner_account.available(),
+                    to: self.connection_account().available(),
+                    amount: self.amount,
+                })
+                .collect(),
         });
         rows.settlements.push(Settlement {
             id,
@@ -368,7 +376,7 @@ impl Movement<'_> {
             notes: None,
             initiated_by: UserId(Uuid::nil()),
             signed_request: request.id,
-            transfer_count: 1,
+            transfer_count: transfers.into(),
             staging: None,
             state: SettlementState::Completed {
                 finalized_at: self.now,
@@ -377,30 +385,31 @@ impl Movement<'_> {
             created_at: self.now,
             updated_at: self.now,
         });
-        rows.transfers.push(Transfer {
-            id: TransferId::of(id, 0),
-            partner_id: partner.id,
-            settlement_id: Some(id),
-            dispute_closure_id: None,
-            position: 0,
-            currency: self.currency.clone(),
-            partner_currency: self.currency.to_string(),
-            amount: self.gain,
-            source: TransferParty {
-                client_id: partner.client_id,
-                go_account_id: partner.go_account_id,
-                connection: None,
-            },
-            destination: TransferParty {
-                client_id: connection.client_id,
-                go_account_id: connection.go_account_id,
-                connection: Some((connection.id, connection.network_account_id)),
-            },
-            status: TransferStatus::Completed,
-            entry: Some(entry),
-            created_at: self.now,
-            updated_at: self.now,
-        });
+        rows.transfers
+            .extend((0..transfers).map(|position| Transfer {
+                id: TransferId::of(id, position),
+                partner_id: partner.id,
+                settlement_id: Some(id),
+                dispute_closure_id: None,
+                position: position.into(),
+                currency: self.currency.clone(),
+                partner_currency: self.currency.to_string(),
+                amount: self.gain,
+                source: TransferParty {
+                    client_id: partner.client_id,
+                    go_account_id: partner.go_account_id,
+                    connection: None,
+                },
+                destination: TransferParty {
+                    client_id: connection.client_id,
+                    go_account_id: connection.go_account_id,
+                    connection: Some((connection.id, connection.network_account_id)),
+                },
+                status: TransferStatus::Completed,
+                entry: Some(entry),
+                created_at: self.now,
+                updated_at: self.now,
+            }));
         rows.participations.push(Participation {
             settlement_id: id,
             connection_id: connection.id,
@@ -410,6 +419,8 @@ impl Movement<'_> {
             sends: false,
             receives: true,
             disputed: false,
+            created_at: self.now,
+            listed: true,
         });
         let scope = partner.enterprise_id.as_str();
         let claim = ClaimKey::new(scope, ClaimKind::Settlement, self.name);

@@ -29,6 +29,9 @@ const QUICK_LOOKS: usize = 20;
 /// How long a list is asked for, even if it was not asked that often then.
 const AT_MOST: Duration = Duration::from_secs(20);
 
+/// Of so many movements one is a settlement, all others are allocations.
+const SETTLEMENT_EACH: usize = 10;
+
 /// Up to this size the books are verified after they were written; beyond it that takes minutes.
 const VERIFIED_UP_TO: i64 = 1_000_000;
 
@@ -90,7 +93,12 @@ pub(crate) async fn measure(
     for entries in bench.sizes() {
         installation.stop().await;
         let begin = Instant::now();
-        store::seed(&installation.location()?, &ticker(0).parse()?, entries).await?;
+        let pattern = store::Pattern {
+            currencies: vec![ticker(0).parse()?],
+            settlement_each: SETTLEMENT_EACH,
+            transfers: 1,
+        };
+        store::seed(&installation.location()?, &pattern, entries).await?;
         let seeded_in_s = begin.elapsed().as_secs_f64();
         println!("\n{entries} journal entries, after {seeded_in_s:.0} s");
         if entries <= VERIFIED_UP_TO {

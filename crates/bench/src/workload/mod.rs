@@ -4,6 +4,7 @@ mod allocate;
 mod ceiling;
 mod grow;
 mod hot;
+mod lists;
 mod overload;
 mod read;
 mod reserve;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 
 pub(crate) use grow::Grown;
 pub(crate) use hot::Hot;
+pub(crate) use lists::Listing;
 pub(crate) use overload::Overload;
 pub(crate) use read::Reading;
 pub(crate) use reserve::Drain;
@@ -121,6 +123,9 @@ async fn measure_on(bench: &Bench, kind: DatabaseKind) -> anyhow::Result<Databas
     }
     if bench.wants(Workload::Grow) {
         grow::measure(&ground, &mut report).await?;
+    }
+    if bench.wants(Workload::Lists) {
+        lists::measure(&ground, &mut report).await?;
     }
     if bench.wants(Workload::Overload) {
         overload::measure(&ground, &mut report).await?;

@@ -270,7 +270,7 @@ impl StartOnChain {
                 draft.set_timer(TimerKind::OnChainGains, settlement.id.0, now);
             }
         }
-        for participation in participations(settlement.id, &transfers) {
+        for participation in participations(&settlement, &transfers) {
             draft.put(participation);
         }
         for transfer in transfers {

@@ -327,6 +327,10 @@ pub struct Participation {
     pub receives: bool,
     /// Whether its client disputes the settlement for it.
     pub disputed: bool,
+    /// When the settlement was made.
+    pub created_at: Timestamp,
+    /// Whether it stands for all of its client's in a list of settlements: exactly one of them does.
+    pub listed: bool,
 }
 
 /// Money that reached a Go Account from outside.

@@ -100,7 +100,7 @@ impl Settle {
                 ..line.transfer(&settlement, position)
             })
             .collect();
-        for participation in participations(settlement.id, &transfers) {
+        for participation in participations(&settlement, &transfers) {
             match is_new {
                 true => draft.add(participation),
                 false => draft.put(participation),

@@ -25,7 +25,7 @@ pub(crate) use staged::split;
 pub use staged::{Carried, Stage};
 
 use crate::{
-    Class, ConnectionId, Draft, Keys, Reason, Refusal, SettlementId, TransferId,
+    Class, ConnectionId, Draft, Keys, Reason, Refusal, TransferId,
     record::{
         ClaimKey, ClaimKind, Participation, Partner, Settlement, SettlementForm, SettlementState,
         TimerKind, Transfer, TransferParty, TransferStatus,
@@ -234,7 +234,7 @@ pub(crate) fn check_active(partner: &Partner) -> Result<(), Refusal> {
 
 /// The parts that connections have in these transfers of a settlement.
 pub(crate) fn participations(
-    settlement_id: SettlementId,
+    settlement: &Settlement,
     transfers: &[Transfer],
 ) -> Vec<Participation> {
     let mut parts: BTreeMap<ConnectionId, Participation> = BTreeMap::new();
@@ -245,7 +245,7 @@ pub(crate) fn participations(
                 continue;
             };
             let part = parts.entry(connection_id).or_insert(Participation {
-                settlement_id,
+                settlement_id: settlement.id,
                 connection_id,
                 client_id: side.client_id,
                 party: false,
@@ -253,6 +253,8 @@ pub(crate) fn participations(
                 sends: false,
                 receives: false,
                 disputed: false,
+                created_at: settlement.created_at,
+                listed: false,
             });
             part.party |= is_destination;
             part.counterparty |= !is_destination;
@@ -260,7 +262,12 @@ pub(crate) fn participations(
             part.sends |= gain != is_destination;
         }
     }
-    parts.into_values().collect()
+    let mut clients = BTreeSet::new();
+    let mut parts: Vec<Participation> = parts.into_values().collect();
+    for part in &mut parts {
+        part.listed = clients.insert(part.client_id);
+    }
+    parts
 }
 
 /// Why the books are short, told to the partner: who lacks what.

@@ -323,7 +323,7 @@ impl Command for Stage {
         posted.signed.take_nonce(draft, settlement.id.0)?;
         draft.claim(posted.claim(), settlement.id.0);
         posted.signed.keep(draft, now);
-        for participation in participations(settlement.id, &transfers) {
+        for participation in participations(&settlement, &transfers) {
             draft.add(participation);
         }
         new_holds.into_iter().for_each(|hold| draft.add(hold));

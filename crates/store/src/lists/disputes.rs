@@ -40,13 +40,13 @@ fn set_if(select: Select, column: &str, wanted: Option<bool>) -> Select {
 fn narrowed(select: Select, filter: DisputeFilter) -> Select {
     let by_external_id = |column: &str| {
         format!(
-            "EXISTS (SELECT 1 FROM settlements s WHERE s.id = disputes.{column}
+            "(SELECT 1 FROM settlements s WHERE s.id = disputes.{column}
                 AND s.partner_enterprise_id = disputes.partner_enterprise_id
-                AND s.external_id IN (*))"
+                AND s.external_id IN (*) LIMIT 1) = 1"
         )
     };
     let select = select
-        .among("id", filter.ids)
+        .named("id", filter.ids)
         .among("settlement_id", filter.settlement_ids)
         .among("settled_in", filter.settled_in_ids)
         .among("closure_id", filter.closure_ids)
@@ -61,7 +61,11 @@ fn narrowed(select: Select, filter: DisputeFilter) -> Select {
             &by_external_id("settled_in"),
             filter.settled_in_external_ids,
         );
-    let select = set_if(select, "closed_at", filter.closed);
+    // Those that are open are the operator's, by these words; nobody else's are looked for there.
+    let select = match filter.closed {
+        Some(false) => select.filter("COALESCE(closed_at, 0) = 0", Vec::new()),
+        closed => set_if(select, "closed_at", closed),
+    };
     set_if(select, "retracted_at", filter.retracted)
 }
 

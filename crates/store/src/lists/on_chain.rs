@@ -51,8 +51,8 @@ impl Store {
         filter: OnChainDepositFilter,
         page: Page,
     ) -> Listed<OnChainDeposit> {
-        let mut select =
-            Select::all().equal_if("settlement_id", filter.settlement_id.map(|id| id.0));
+        let settlement = filter.settlement_id.map(|id| vec![id.0]);
+        let mut select = Select::all().named("settlement_id", settlement);
         select = match filter.seen {
             Some(true) => select.filter("transfer_id IS NOT NULL", Vec::new()),
             Some(false) => select.filter("transfer_id IS NULL", Vec::new()),

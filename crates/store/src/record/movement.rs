@@ -314,7 +314,7 @@ impl Stored for Transfer {
 impl Stored for Participation {
     const TABLE: &'static Table = table!("participations", ["settlement_id", "connection_id"],
         settlement_id Uuid, connection_id Uuid, client_id Uuid, party Bool, counterparty Bool,
-        sends Bool, receives Bool, disputed Bool);
+        sends Bool, receives Bool, disputed Bool, created_at Int, listed Bool);
 
     fn key_values((settlement, connection): &(SettlementId, ConnectionId)) -> Vec<Value> {
         vec![settlement.0.into(), connection.0.into()]
@@ -330,6 +330,8 @@ impl Stored for Participation {
             self.sends.into(),
             self.receives.into(),
             self.disputed.into(),
+            time(self.created_at),
+            self.listed.into(),
         ]
     }
 
@@ -343,6 +345,8 @@ impl Stored for Participation {
             sends: columns.boolean()?,
             receives: columns.boolean()?,
             disputed: columns.boolean()?,
+            created_at: columns.time()?,
+            listed: columns.boolean()?,
         })
     }
 }

@@ -98,6 +98,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "suspensions",
         template: include_str!("migrations/0012_suspensions.sql"),
     },
+    Migration {
+        version: 13,
+        name: "lists_in_order",
+        template: include_str!("migrations/0013_lists_in_order.sql"),
+    },
 ];
 
 const RECORD: &str = "

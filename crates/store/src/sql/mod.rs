@@ -115,7 +115,7 @@ pub async fn open_with(
             let servers = Arc::new(postgres::servers(config, TargetSessionAttrs::ReadWrite));
             let mut session = migrated(&servers, opening, migrations).await?;
             give_test_clock(&mut session, opening).await?;
-            let readers = postgres::Readers::new(&servers, opening.readers_max, limit)?;
+            let readers = postgres::Readers::of_lists(&servers, opening.readers_max, limit)?;
             (
                 Session::Postgres(Box::new(session)),
                 reader::Pool::Postgres(readers),

@@ -81,6 +81,18 @@ const ASIDE_SETTINGS: &str = "
 const READER_SETTINGS: &str = "
     SET default_transaction_read_only = on";
 
+/// Every list has an index that begins with whoever asks and goes on in the list's order. As long as
+/// somebody has a good part of all rows, or the database does not know better, it would rather go
+/// through all of them, or sort all that somebody has.
+const LISTS_SETTINGS: &str = "
+    SELECT set_config(name, 'off', false) FROM pg_settings WHERE name IN
+        ('enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'enable_sort', 'enable_material', 'jit')";
+
+/// What is added up over a whole table is not looked up.
+const SNAPSHOT_SETTINGS: &str = "
+    SELECT set_config(name, 'on', true) FROM pg_settings WHERE name IN
+        ('enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'enable_sort', 'enable_material')";
+
 /// The write connection.
 pub(super) struct Session {
     servers: Arc<Servers>,
@@ -639,14 +651,34 @@ pub(super) struct Readers {
 }
 
 impl Readers {
+    /// For whatever is to be read.
     pub(super) fn new(
         servers: &Arc<Servers>,
         readers_max: usize,
         limit: Duration,
     ) -> Result<Self, StoreError> {
+        Self::with(servers, readers_max, limit, READER_SETTINGS)
+    }
+
+    /// For lists and look-ups.
+    pub(super) fn of_lists(
+        servers: &Arc<Servers>,
+        readers_max: usize,
+        limit: Duration,
+    ) -> Result<Self, StoreError> {
+        let settings = format!("{READER_SETTINGS}; {LISTS_SETTINGS}");
+        Self::with(servers, readers_max, limit, &settings)
+    }
+
+    fn with(
+        servers: &Arc<Servers>,
+        readers_max: usize,
+        limit: Duration,
+        settings: &str,
+    ) -> Result<Self, StoreError> {
         let mut pools = vec![None; servers.count()];
         for (number, config) in servers.in_turn() {
-            pools[number] = Some(pool(config, readers_max, limit)?);
+            pools[number] = Some(pool(config, readers_max, limit, settings)?);
         }
         Ok(Self {
             servers: Arc::clone(servers),
@@ -689,6 +721,8 @@ impl Readers {
             .start()
             .await
             .map_err(classify)?;
+        let settings = transaction.batch_execute(SNAPSHOT_SETTINGS).await;
+        settings.map_err(classify)?;
         let mut answers = Vec::with_capacity(queries.len());
         for sql in queries {
             let statement = transaction.prepare_cached(sql).await.map_err(classify)?;
@@ -726,9 +760,14 @@ fn heard<T>(
     }
 }
 
-fn pool(config: &Config, readers_max: usize, limit: Duration) -> Result<Pool, StoreError> {
+fn pool(
+    config: &Config,
+    readers_max: usize,
+    limit: Duration,
+    settings: &str,
+) -> Result<Pool, StoreError> {
     let connect = ReaderConnect {
-        settings: format!("{READER_SETTINGS}; {}", statement_limit(limit)),
+        settings: format!("{settings}; {}", statement_limit(limit)),
     };
     let manager = Manager::from_connect(
         config.clone(),

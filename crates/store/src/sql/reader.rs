@@ -9,6 +9,9 @@ use super::error::StoreError;
 use super::value::{Row, Value};
 use super::{postgres, sqlite};
 
+/// The target of the log in which every query is told with its plan, at the level TRACE.
+const PLANS: &str = "store::plans";
+
 /// A pool of read connections. Clones share it.
 #[derive(Clone)]
 pub struct Reader(pub(super) Pool);
@@ -53,6 +56,25 @@ impl Reader {
     ///
     /// Any [`StoreError`].
     pub async fn query(&self, sql: &str, params: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        if tracing::enabled!(target: PLANS, tracing::Level::TRACE) {
+            let plan = self.plan(sql, params.clone()).await?;
+            tracing::trace!(target: PLANS, sql, plan);
+        }
+        self.run(sql, params).await
+    }
+
+    /// How the database means to run a query, in its own words.
+    async fn plan(&self, sql: &str, params: Vec<Value>) -> Result<String, StoreError> {
+        let (explain, column) = match &self.0 {
+            Pool::Sqlite(_) | Pool::Memory(_) => ("EXPLAIN QUERY PLAN", 3),
+            Pool::Postgres(_) => ("EXPLAIN (COSTS OFF)", 0),
+        };
+        let steps = self.run(&format!("{explain} {sql}"), params).await?;
+        let steps = steps.into_iter().map(|mut step| step.text(column));
+        Ok(steps.collect::<Result<Vec<_>, _>>()?.join("\n"))
+    }
+
+    async fn run(&self, sql: &str, params: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         match &self.0 {
             Pool::Sqlite(reader) => Arc::clone(reader).query(sql, params).await,
             Pool::Memory(reader) => reader.query(sql, &params),

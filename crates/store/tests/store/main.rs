@@ -38,6 +38,7 @@ mod lists;
 mod losses;
 mod memory;
 mod outbox;
+mod plans;
 mod processes;
 mod proposals;
 mod records;

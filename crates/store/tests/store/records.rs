@@ -345,6 +345,8 @@ async fn settlements_with_transfers_and_participations(database: TestDatabase) {
         sends: true,
         receives: !party,
         disputed: false,
+        created_at: settlement.created_at,
+        listed: true,
     };
     let expected = [
         part(&pair, alpha, false),

@@ -71,6 +71,9 @@ fn check(database: &Value) {
         database["grow"][1]["lists"].as_array().map(Vec::len),
         Some(14)
     );
+    let longest = &database["lists"][0]["lengths"][1];
+    assert_eq!(longest["entries"], 400);
+    assert!(positive(&longest["hundredth_page_us"]), "{database}");
     assert_eq!(database["overload"]["failed"], Value::Null);
 }
 

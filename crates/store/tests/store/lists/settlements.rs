@@ -127,6 +127,8 @@ fn posted(n: u64) -> Posted {
         sends: false,
         receives: false,
         disputed: false,
+        created_at: settlement.created_at,
+        listed: true,
     };
     let parts = [alpha, beta]
         .map(part)
@@ -546,25 +548,43 @@ async fn transfers_by_every_filter(database: TestDatabase) {
 
 async fn transfers_in_every_order(database: TestDatabase) {
     let (network, all) = with_settlements(database).await;
+    let some: Vec<Uuid> = (0..9).map(|n: usize| all[n].settlement.id.0).collect();
     for (by_update, descending) in [(false, false), (false, true), (true, false), (true, true)] {
-        let mut expected: Vec<&Transfer> = all.iter().flat_map(|p| &p.transfers).collect();
-        expected.sort_by_key(|t| (t.created_at, t.id));
-        match (by_update, descending) {
-            (true, false) => expected.sort_by_key(|t| t.updated_at),
-            (true, true) => expected.sort_by_key(|t| Reverse(t.updated_at)),
-            (false, _) => {
-                expected.sort_by_key(|t| (Reverse(t.created_at), t.settlement_id, t.position));
+        for (client, settlement_ids) in [
+            (None, None),
+            (None, Some(some.clone())),
+            (Some(Alpha.client()), None),
+            (Some(Alpha.client()), Some(some.clone())),
+        ] {
+            let mut expected: Vec<&Transfer> = all.iter().flat_map(|p| &p.transfers).collect();
+            expected.retain(|t| sees(client, t));
+            let is_meant = |t: &&Transfer| match &settlement_ids {
+                None => true,
+                Some(ids) => t.settlement_id.is_some_and(|id| ids.contains(&id.0)),
+            };
+            expected.retain(is_meant);
+            expected.sort_by_key(|t| (t.created_at, t.id));
+            match (by_update, descending) {
+                (true, false) => expected.sort_by_key(|t| t.updated_at),
+                (true, true) => expected.sort_by_key(|t| Reverse(t.updated_at)),
+                (false, _) => {
+                    expected.sort_by_key(|t| (Reverse(t.created_at), t.settlement_id, t.position));
+                }
             }
+            let case = format!(
+                "by_update: {by_update}, descending: {descending}, {client:?}, of some: {}",
+                settlement_ids.is_some()
+            );
+            let filter = TransferFilter {
+                settlement_ids,
+                by_update,
+                descending,
+                ..TransferFilter::default()
+            };
+            is_list(&case, &expected, |page| {
+                network.store.transfers(client, filter.clone(), page)
+            })
+            .await;
         }
-        let filter = TransferFilter {
-            by_update,
-            descending,
-            ..TransferFilter::default()
-        };
-        let case = format!("by_update: {by_update}, descending: {descending}");
-        is_list(&case, &expected, |page| {
-            network.store.transfers(None, filter.clone(), page)
-        })
-        .await;
     }
 }
