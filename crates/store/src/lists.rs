@@ -458,6 +458,21 @@ impl Store {
             }
             states => parts(&[open, finished]).among("state", states),
         };
+        // Sorted by currency the others, however many there are, come before or after these.
+        let (first, last) = match (filter.sort, &filter.currencies) {
+            (Some(AllocationSort::Currency), Some(currencies)) => (
+                currencies.iter().min().cloned(),
+                currencies.iter().max().cloned(),
+            ),
+            _ => (None, None),
+        };
+        let select = match first.zip(last) {
+            None => select,
+            Some((first, last)) => select.filter(
+                "currency >= ? AND currency <= ?",
+                vec![first.into(), last.into()],
+            ),
+        };
         let select = select
             .equal(owned.column(), owned.enterprise_id.as_str())
             .named("id", filter.ids)
@@ -683,11 +698,13 @@ impl Store {
                 // One between two connections of the same client is there once.
                 let parts = vec![
                     (
-                        "destination_connection_id = participations.connection_id",
+                        "participations.party
+                            AND destination_connection_id = participations.connection_id",
                         Vec::new(),
                     ),
                     (
-                        "source_connection_id = participations.connection_id
+                        "participations.counterparty
+                            AND source_connection_id = participations.connection_id
                             AND destination_client_id <> participations.client_id",
                         Vec::new(),
                     ),

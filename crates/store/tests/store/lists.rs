@@ -597,6 +597,7 @@ async fn allocations_in_every_order(database: TestDatabase) {
         side: Side::Client,
     };
     let own: Vec<&Allocation> = allocations.iter().filter(|a| owns(&owned, a)).collect();
+    let some = vec!["ofcbtc".to_owned(), "OFCBTC".to_owned()];
     for sort in [
         None,
         Some(AllocationSort::Id),
@@ -604,8 +605,17 @@ async fn allocations_in_every_order(database: TestDatabase) {
         Some(AllocationSort::Quantity),
         Some(AllocationSort::Currency),
     ] {
-        for descending in [false, true] {
+        for (descending, currencies) in [
+            (false, None),
+            (true, None),
+            (false, Some(some.clone())),
+            (true, Some(some.clone())),
+        ] {
             let mut expected = own.clone();
+            expected.retain(|a| match &currencies {
+                None => true,
+                Some(wanted) => wanted.iter().any(|wanted| wanted == a.currency.as_str()),
+            });
             // Ties stay in the order of age, then of identifiers, whichever way it goes.
             expected.sort_by(|a, b| {
                 let first = match sort {
@@ -621,9 +631,13 @@ async fn allocations_in_every_order(database: TestDatabase) {
             let filter = AllocationFilter {
                 sort,
                 descending,
+                currencies,
                 ..AllocationFilter::default()
             };
-            let case = format!("{sort:?}, descending: {descending}");
+            let case = format!(
+                "{sort:?}, descending: {descending}, {:?}",
+                filter.currencies
+            );
             is_list(&case, &expected, |page| {
                 network.store.allocations(&owned, filter.clone(), page)
             })

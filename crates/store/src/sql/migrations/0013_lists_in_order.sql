@@ -11,7 +11,13 @@ UPDATE participations SET listed = TRUE WHERE NOT EXISTS (SELECT 1 FROM particip
         AND former.client_id = participations.client_id
         AND former.connection_id < participations.connection_id);
 CREATE INDEX participations_disputed ON participations (client_id, settlement_id) WHERE disputed;
-CREATE INDEX participations_in_order ON participations (client_id, created_at DESC, settlement_id);
+CREATE INDEX participations_listed ON participations (client_id, created_at DESC, settlement_id)
+    WHERE listed;
+-- Where a client gets something, and where it gives: who never does either is not looked for.
+CREATE INDEX participations_as_party ON participations (client_id, created_at DESC, settlement_id)
+    WHERE party;
+CREATE INDEX participations_as_counterparty
+    ON participations (client_id, created_at DESC, settlement_id) WHERE counterparty;
 
 -- Transfers are found by their settlement and the connection that has a part in it. Where a
 -- connection settles with the partner itself, the partner is the source and has no connection.
@@ -81,6 +87,8 @@ ANALYZE sqlite_schema;
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('participations', 'participations', '1000000 500 1'),
     ('participations', 'participations_of_client', '1000000 1000 2 1'),
-    ('participations', 'participations_in_order', '1000000 1000 2 2 1'),
+    ('participations', 'participations_listed', '1000000 1000 2 2 1'),
+    ('participations', 'participations_as_party', '1000000 1000 2 2 1'),
+    ('participations', 'participations_as_counterparty', '1000000 1000 2 2 1'),
     ('participations', 'participations_disputed', '1000 10 2 1');
 {end}
