@@ -119,6 +119,15 @@ impl<'a> Installation<'a> {
         })
     }
 
+    /// Lets PostgreSQL count what was written in bulk, as it does by itself sooner or later.
+    pub(crate) async fn count_rows(&self) -> anyhow::Result<()> {
+        if let Some(database) = &self.database {
+            let client = cluster::connect(&database.url).await?;
+            client.batch_execute("ANALYZE").await?;
+        }
+        Ok(())
+    }
+
     /// Ends the server and removes everything.
     pub(crate) async fn remove(mut self) -> anyhow::Result<()> {
         self.server.kill().await;

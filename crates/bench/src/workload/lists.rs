@@ -128,6 +128,7 @@ pub(crate) async fn measure(
         installation.stop().await;
         let journal = entries / 10 * ENTRIES_OF_TEN;
         store::seed(&installation.location()?, &pattern, journal).await?;
+        installation.count_rows().await?;
         installation.serve_again().await?;
         stage = stage.at(installation.url())?;
         println!("\n{entries} allocations, and as many transfers in settlements: p50");
