@@ -3,11 +3,11 @@
 
 use ledger::EntryId;
 use rules::{
-    Class, DepositId, ProposalId, Refusal, UserId, WithdrawalId,
+    Class, ProposalId, Refusal, UserId,
     approve::{Approve, Proposable, Reject, SetApprovalPolicy, Undertake, Undertaken},
-    fund::{BookDeposit, FinishWithdrawal, RequestWithdrawal},
+    fund::FinishWithdrawal,
     operate::Act,
-    record::{ApprovalPolicy, InstallationRole, Proposal, ProposedAct, ProposedMovement},
+    record::{ApprovalPolicy, InstallationRole, Proposal, ProposedAct},
     release::ReleaseHold,
 };
 use uuid::Uuid;
@@ -23,6 +23,16 @@ impl Network {
     pub async fn approval_policy(&self) -> Result<ApprovalPolicy, Failure> {
         Ok(self.store().approval_policy().await?)
     }
+
+    /// An act on money as `proposer` undertakes it: done, or proposed where a second operator is
+    /// required.
+    pub(crate) fn undertaking<C: Proposable>(&self, command: C, proposer: Act) -> Undertake<C> {
+        Undertake {
+            command,
+            proposal_id: ProposalId(self.draw_id()),
+            proposer,
+        }
+    }
 }
 
 impl Operator<'_> {
@@ -31,12 +41,8 @@ impl Operator<'_> {
         &self,
         command: C,
     ) -> Result<Undertaken<C::Outcome>, Failure> {
-        self.submit(Undertake {
-            command,
-            proposal_id: ProposalId(self.draw_id()),
-            proposer: self.act(),
-        })
-        .await
+        self.submit(self.network().undertaking(command, self.act()))
+            .await
     }
 
     /// Approves a proposal of another operator: what it is about is done in the same commit.
@@ -54,43 +60,11 @@ impl Operator<'_> {
         let approval = Approval { id, notes };
         match known.act {
             ProposedAct::BookDeposit(movement) => {
-                let ProposedMovement {
-                    go_account_id,
-                    currency,
-                    amount,
-                    custody_source,
-                    external_reference,
-                } = movement;
-                let command = BookDeposit {
-                    id: DepositId(self.draw_id()),
-                    entry_id: EntryId(self.draw_id()),
-                    go_account_id,
-                    currency,
-                    amount,
-                    custody_source,
-                    external_reference,
-                    operator,
-                };
+                let command = self.booking(movement, operator);
                 Ok(self.carry_out(approval, command).await?.0)
             }
             ProposedAct::RequestWithdrawal(movement) => {
-                let ProposedMovement {
-                    go_account_id,
-                    currency,
-                    amount,
-                    custody_source,
-                    external_reference,
-                } = movement;
-                let command = RequestWithdrawal {
-                    id: WithdrawalId(self.draw_id()),
-                    entry_id: EntryId(self.draw_id()),
-                    go_account_id,
-                    currency,
-                    amount,
-                    custody_source,
-                    external_reference,
-                    operator,
-                };
+                let command = self.requesting(movement, operator);
                 Ok(self.carry_out(approval, command).await?.0)
             }
             ProposedAct::FinishWithdrawal { id, ending } => {
@@ -114,6 +88,60 @@ impl Operator<'_> {
                     self.network().tell_news(record.partner_id);
                 }
                 Ok(proposal)
+            }
+            ProposedAct::SeeDeposit {
+                id,
+                amount,
+                transfer_id,
+            } => {
+                let command = self.network().seeing(id, amount, transfer_id, operator);
+                let (proposal, seen) = self.carry_out(approval, command.await?).await?;
+                // If nobody is left to do it, the timer that the deposit has set does it.
+                if let Some(deposit) = seen {
+                    let booked = self.network().book_gains(deposit.settlement_id).await;
+                    booked.map_err(Failure::after_commit)?;
+                }
+                Ok(proposal)
+            }
+            ProposedAct::MoveLosses {
+                settlement_id,
+                currency,
+                withdrawn,
+            } => {
+                let network = self.network();
+                let command = network.moving_losses(settlement_id, currency, withdrawn, operator);
+                Ok(self.carry_out(approval, command.await?).await?.0)
+            }
+            ProposedAct::FailGains {
+                settlement_id,
+                currency,
+                reason,
+            } => {
+                let network = self.network();
+                let command = network.failing_gains(settlement_id, currency, reason, operator);
+                Ok(self.carry_out(approval, command.await?).await?.0)
+            }
+            ProposedAct::ReturnReceived {
+                settlement_id,
+                currency,
+            } => {
+                let command = self.network().returning(settlement_id, currency, operator);
+                Ok(self.carry_out(approval, command.await?).await?.0)
+            }
+            ProposedAct::RejectOnChain {
+                settlement_id,
+                reason,
+            } => {
+                let network = self.network();
+                let command = network.rejecting_on_chain(settlement_id, reason, operator);
+                Ok(self.carry_out(approval, command.await?).await?.0)
+            }
+            ProposedAct::RejectSettlement {
+                settlement_id,
+                reason,
+            } => {
+                let command = self.rejecting(settlement_id, reason, operator);
+                Ok(self.carry_out(approval, command.await?).await?.0)
             }
             ProposedAct::SetApprovalPolicy {
                 second_operator_required,

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use ledger::{Currency, EntryId, SignedAmount};
 use rules::{
     Class, ConnectionId, DisputeClosureId, DisputeId, Refusal, SettlementId, UserId,
+    approve::Undertaken,
     dispute::{
         AdjustedLine, CloseDispute, Disputed, OpenDispute, ProposeClosure, ReviewClosure,
         UpdateDispute,
     },
+    operate::Act,
     record::{Adjustment, Dispute, DisputeClosure, Partner, SettlementForm, Transfer},
     settle::{KnownTransfers, RejectSettlement},
 };
@@ -375,7 +377,7 @@ impl Operator<'_> {
         self.network().dispute_views(disputes).await
     }
 
-    /// Proposes what moves instead of what is disputed. A second operator has to approve it.
+    /// Proposes what moves instead of what is disputed. It counts once it was approved in a review.
     pub async fn propose_closure(
         &self,
         dispute_id: Uuid,
@@ -460,7 +462,8 @@ impl Operator<'_> {
         partner.ok_or_else(|| Failure::not_found("partner"))
     }
 
-    /// Approves or rejects what another operator has proposed.
+    /// Approves or rejects a proposed closure: what another operator has proposed, where a second
+    /// operator is required.
     pub async fn review_closure(
         &self,
         closure_id: Uuid,
@@ -536,18 +539,26 @@ impl Operator<'_> {
         &self,
         id: Uuid,
         reason: String,
-    ) -> Result<rules::record::Settlement, Failure> {
-        let id = SettlementId(id);
+    ) -> Result<Undertaken<rules::record::Settlement>, Failure> {
+        let command = self.rejecting(SettlementId(id), reason, self.act());
+        self.undertake(command.await?).await
+    }
+
+    pub(crate) async fn rejecting(
+        &self,
+        id: SettlementId,
+        reason: String,
+        operator: Act,
+    ) -> Result<RejectSettlement, Failure> {
         let transfers = self.records().transfers_of(id).await?;
         let settling = self.records().disputes_settled_in(id).await?;
-        self.submit(RejectSettlement {
+        Ok(RejectSettlement {
             id,
             transfers: KnownTransfers::of(&transfers),
             settling: settling.into_iter().map(|dispute| dispute.id).collect(),
             reason,
             entry_id: EntryId(self.draw_id()),
-            operator: self.act(),
+            operator,
         })
-        .await
     }
 }

@@ -6,7 +6,8 @@ use rules::{
     DepositId, WithdrawalId,
     approve::Undertaken,
     fund::{BookDeposit, FinishWithdrawal, RequestWithdrawal, WithdrawalEnding},
-    record::{Deposit, Withdrawal},
+    operate::Act,
+    record::{Deposit, ProposedMovement, Withdrawal},
 };
 use uuid::Uuid;
 
@@ -26,15 +27,58 @@ pub struct Movement {
 }
 
 impl Operator<'_> {
-    async fn custody_source(&self, currency: &Currency) -> Result<String, Failure> {
-        let known = self.records().currency(currency).await?;
+    /// The movement at the custody source of its currency.
+    async fn at_custody(&self, movement: Movement) -> Result<ProposedMovement, Failure> {
+        let Movement {
+            go_account_id,
+            currency,
+            amount,
+            external_reference,
+        } = movement;
+        let known = self.records().currency(&currency).await?;
         let known = known.ok_or_else(|| {
             Failure::invalid(
                 "currency",
                 format!("is no currency of the network: {currency}"),
             )
         })?;
-        Ok(known.custody_source)
+        Ok(ProposedMovement {
+            go_account_id,
+            currency,
+            amount,
+            custody_source: known.custody_source,
+            external_reference,
+        })
+    }
+
+    pub(crate) fn booking(&self, movement: ProposedMovement, operator: Act) -> BookDeposit {
+        BookDeposit {
+            id: DepositId(self.draw_id()),
+            entry_id: EntryId(self.draw_id()),
+            go_account_id: movement.go_account_id,
+            currency: movement.currency,
+            amount: movement.amount,
+            custody_source: movement.custody_source,
+            external_reference: movement.external_reference,
+            operator,
+        }
+    }
+
+    pub(crate) fn requesting(
+        &self,
+        movement: ProposedMovement,
+        operator: Act,
+    ) -> RequestWithdrawal {
+        RequestWithdrawal {
+            id: WithdrawalId(self.draw_id()),
+            entry_id: EntryId(self.draw_id()),
+            go_account_id: movement.go_account_id,
+            currency: movement.currency,
+            amount: movement.amount,
+            custody_source: movement.custody_source,
+            external_reference: movement.external_reference,
+            operator,
+        }
     }
 
     /// Books money that custody has received.
@@ -43,18 +87,8 @@ impl Operator<'_> {
     ///
     /// See [`Failure`].
     pub async fn book_deposit(&self, movement: Movement) -> Result<Undertaken<Deposit>, Failure> {
-        let custody_source = self.custody_source(&movement.currency).await?;
-        let booked = self.undertake(BookDeposit {
-            id: DepositId(self.draw_id()),
-            entry_id: EntryId(self.draw_id()),
-            go_account_id: movement.go_account_id,
-            currency: movement.currency,
-            amount: movement.amount,
-            custody_source,
-            external_reference: movement.external_reference,
-            operator: self.act(),
-        });
-        let deposit = booked.await?;
+        let movement = self.at_custody(movement).await?;
+        let deposit = self.undertake(self.booking(movement, self.act())).await?;
         self.network().tell_timers();
         Ok(deposit)
     }
@@ -68,18 +102,8 @@ impl Operator<'_> {
         &self,
         movement: Movement,
     ) -> Result<Undertaken<Withdrawal>, Failure> {
-        let custody_source = self.custody_source(&movement.currency).await?;
-        self.undertake(RequestWithdrawal {
-            id: WithdrawalId(self.draw_id()),
-            entry_id: EntryId(self.draw_id()),
-            go_account_id: movement.go_account_id,
-            currency: movement.currency,
-            amount: movement.amount,
-            custody_source,
-            external_reference: movement.external_reference,
-            operator: self.act(),
-        })
-        .await
+        let movement = self.at_custody(movement).await?;
+        self.undertake(self.requesting(movement, self.act())).await
     }
 
     /// Books that a withdrawal was paid, or gives its money back.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ledger::{Amount, Currency, EntryId, GoAccountId};
 use rules::{
     Class, OnChainDepositId, Refusal, SettlementId,
+    approve::Undertaken,
     onchain::{
         AnnounceDeposits, AnnouncedDeposit, BookGains, FailGains, MoveLosses, RejectOnChain,
         ReturnReceived, SeeDeposit, StartOnChain, Withdrawn,
@@ -345,6 +346,119 @@ impl Network {
         let own = |t: &&Transfer| t.currency == *currency && t.amount.is_gain() == gains;
         Ok(KnownTransfers::of(transfers.iter().filter(own)))
     }
+
+    pub(crate) async fn seeing(
+        &self,
+        id: OnChainDepositId,
+        amount: Amount,
+        transfer_id: String,
+        operator: Act,
+    ) -> Result<SeeDeposit, Failure> {
+        let deposit = self.store().on_chain_deposit(id).await?;
+        let deposit = deposit.ok_or_else(|| Failure::not_found("on-chain deposit"))?;
+        let currency = self.store().currency(&deposit.currency).await?;
+        let currency = currency.ok_or_else(|| Failure::not_found("currency"))?;
+        Ok(SeeDeposit {
+            deposit,
+            amount,
+            transfer_id,
+            custody_source: currency.custody_source,
+            entry_id: EntryId(self.draw_id()),
+            operator,
+        })
+    }
+
+    pub(crate) async fn moving_losses(
+        &self,
+        settlement_id: SettlementId,
+        currency: Currency,
+        withdrawn: Withdrawn,
+        operator: Act,
+    ) -> Result<MoveLosses, Failure> {
+        let transfers = self
+            .leg_transfers(settlement_id, Direction::Losses, &currency)
+            .await?;
+        Ok(MoveLosses {
+            settlement_id,
+            currency,
+            withdrawn,
+            transfers,
+            entry_id: EntryId(self.draw_id()),
+            operator,
+        })
+    }
+
+    pub(crate) async fn failing_gains(
+        &self,
+        settlement_id: SettlementId,
+        currency: Currency,
+        reason: String,
+        operator: Act,
+    ) -> Result<FailGains, Failure> {
+        let settlement = self.settlement_on_chain(settlement_id).await?;
+        let go_account_id = self.own_account_of(&settlement).await?;
+        let transfers = self
+            .leg_transfers(settlement_id, Direction::Gains, &currency)
+            .await?;
+        Ok(FailGains {
+            settlement_id,
+            currency,
+            reason,
+            go_account_id,
+            transfers,
+            entry_id: EntryId(self.draw_id()),
+            operator,
+        })
+    }
+
+    pub(crate) async fn returning(
+        &self,
+        settlement_id: SettlementId,
+        currency: Currency,
+        operator: Act,
+    ) -> Result<ReturnReceived, Failure> {
+        let filter = store::OnChainDepositFilter {
+            settlement_id: Some(settlement_id),
+            seen: Some(true),
+        };
+        let one = Page { number: 0, size: 1 };
+        let deposit = self.store().on_chain_deposits(filter, one).await?.pop();
+        let deposit = deposit.ok_or_else(|| Failure::not_found("on-chain deposit"))?;
+        Ok(ReturnReceived {
+            settlement_id,
+            currency,
+            go_account_id: deposit.go_account_id,
+            entry_id: EntryId(self.draw_id()),
+            operator,
+        })
+    }
+
+    pub(crate) async fn rejecting_on_chain(
+        &self,
+        settlement_id: SettlementId,
+        reason: String,
+        operator: Act,
+    ) -> Result<RejectOnChain, Failure> {
+        let settlement = self.settlement_on_chain(settlement_id).await?;
+        let go_account_id = self.own_account_of(&settlement).await?;
+        let transfers = self.store().transfers_of(settlement_id).await?;
+        let leg = |transfer: &Transfer| {
+            let direction = match transfer.amount.is_gain() {
+                true => Direction::Gains,
+                false => Direction::Losses,
+            };
+            (direction, transfer.currency.clone())
+        };
+        Ok(RejectOnChain {
+            settlement_id,
+            reason,
+            go_account_id,
+            legs: transfers.iter().map(leg).collect(),
+            transfers: KnownTransfers::of(&transfers),
+            entry_id: EntryId(self.draw_id()),
+            operator,
+        })
+    }
 }
 
 /// Whoever watches a chain and says what was seen there. What it says is booked: it answers for it.
@@ -365,61 +479,48 @@ pub trait ChainObserver: Sync {
         id: Uuid,
         amount: Amount,
         transfer_id: String,
-    ) -> impl Future<Output = Result<OnChainDeposit, Failure>> + Send {
-        let (network, operator) = (self.network().clone(), self.vouch());
+    ) -> impl Future<Output = Result<Undertaken<OnChainDeposit>, Failure>> + Send {
+        let (network, operator, proposer) = (self.network().clone(), self.vouch(), self.vouch());
         async move {
-            let store = network.store();
-            let deposit = store.on_chain_deposit(OnChainDepositId(id)).await?;
-            let deposit = deposit.ok_or_else(|| Failure::not_found("on-chain deposit"))?;
-            let currency = store.currency(&deposit.currency).await?;
-            let custody_source = currency
-                .ok_or_else(|| Failure::not_found("currency"))?
-                .custody_source;
+            let id = OnChainDepositId(id);
+            let command = network.seeing(id, amount, transfer_id, operator).await?;
             let seeing = network.clone();
             let seen = async move {
-                let entry_id = EntryId(seeing.draw_id());
-                let seen = seeing.submit(SeeDeposit {
-                    deposit,
-                    amount,
-                    transfer_id,
-                    custody_source,
-                    entry_id,
-                    operator,
-                });
-                let seen = seen.await?;
-                let booked = seeing.book_gains(seen.settlement_id).await;
-                booked.map_err(Failure::after_commit)?;
-                Ok(seen)
+                let undertaken = seeing.submit(seeing.undertaking(command, proposer)).await?;
+                if let Undertaken::Done { outcome, .. } = &undertaken {
+                    let booked = seeing.book_gains(outcome.settlement_id).await;
+                    booked.map_err(Failure::after_commit)?;
+                }
+                Ok(undertaken)
             };
             network.carry_through(seen).await
         }
     }
 
     /// The withdrawal of what clients lose in one currency was sent, was seen, or will not be made.
+    /// That it was sent moves no money yet, and needs no second operator.
     fn withdrawal(
         &self,
         settlement_id: Uuid,
         currency: Currency,
         withdrawn: Withdrawn,
-    ) -> impl Future<Output = Result<Settlement, Failure>> + Send {
-        let (network, operator) = (self.network().clone(), self.vouch());
+    ) -> impl Future<Output = Result<Undertaken<Settlement>, Failure>> + Send {
+        let (network, operator, proposer) = (self.network().clone(), self.vouch(), self.vouch());
         async move {
             let settlement_id = SettlementId(settlement_id);
-            let direction = Direction::Losses;
-            let transfers = network
-                .leg_transfers(settlement_id, direction, &currency)
+            let is_on_money = !matches!(withdrawn, Withdrawn::Started { .. });
+            let command = network
+                .moving_losses(settlement_id, currency, withdrawn, operator)
                 .await?;
-            let entry_id = EntryId(network.draw_id());
-            network
-                .submit(MoveLosses {
-                    settlement_id,
-                    currency,
-                    withdrawn,
-                    transfers,
-                    entry_id,
-                    operator,
-                })
-                .await
+            if is_on_money {
+                return network.submit(network.undertaking(command, proposer)).await;
+            }
+            let second_operator_required =
+                network.approval_policy().await?.second_operator_required;
+            Ok(Undertaken::Done {
+                outcome: network.submit(command).await?,
+                second_operator_required,
+            })
         }
     }
 }
@@ -475,24 +576,11 @@ impl Operator<'_> {
         settlement_id: Uuid,
         currency: Currency,
         reason: String,
-    ) -> Result<Settlement, Failure> {
-        let settlement_id = SettlementId(settlement_id);
+    ) -> Result<Undertaken<Settlement>, Failure> {
+        let id = SettlementId(settlement_id);
         let network = Operator::network(self);
-        let settlement = network.settlement_on_chain(settlement_id).await?;
-        let go_account_id = network.own_account_of(&settlement).await?;
-        let transfers = network
-            .leg_transfers(settlement_id, Direction::Gains, &currency)
-            .await?;
-        self.submit(FailGains {
-            settlement_id,
-            currency,
-            reason,
-            go_account_id,
-            transfers,
-            entry_id: EntryId(self.draw_id()),
-            operator: self.act(),
-        })
-        .await
+        let command = network.failing_gains(id, currency, reason, self.act());
+        self.undertake(command.await?).await
     }
 
     /// Gives what was received in one currency for a settlement that does not wait for it to the
@@ -501,23 +589,11 @@ impl Operator<'_> {
         &self,
         settlement_id: Uuid,
         currency: Currency,
-    ) -> Result<i128, Failure> {
-        let settlement_id = SettlementId(settlement_id);
-        let filter = store::OnChainDepositFilter {
-            settlement_id: Some(settlement_id),
-            seen: Some(true),
-        };
-        let one = Page { number: 0, size: 1 };
-        let deposit = self.records().on_chain_deposits(filter, one).await?.pop();
-        let deposit = deposit.ok_or_else(|| Failure::not_found("on-chain deposit"))?;
-        self.submit(ReturnReceived {
-            settlement_id,
-            currency,
-            go_account_id: deposit.go_account_id,
-            entry_id: EntryId(self.draw_id()),
-            operator: self.act(),
-        })
-        .await
+    ) -> Result<Undertaken<i128>, Failure> {
+        let id = SettlementId(settlement_id);
+        let network = Operator::network(self);
+        let command = network.returning(id, currency, self.act());
+        self.undertake(command.await?).await
     }
 
     /// Rejects a settlement over the chain of which nothing is booked yet.
@@ -525,28 +601,10 @@ impl Operator<'_> {
         &self,
         settlement_id: Uuid,
         reason: String,
-    ) -> Result<Settlement, Failure> {
-        let settlement_id = SettlementId(settlement_id);
+    ) -> Result<Undertaken<Settlement>, Failure> {
+        let id = SettlementId(settlement_id);
         let network = Operator::network(self);
-        let settlement = network.settlement_on_chain(settlement_id).await?;
-        let go_account_id = network.own_account_of(&settlement).await?;
-        let transfers = self.records().transfers_of(settlement_id).await?;
-        let leg = |transfer: &Transfer| {
-            let direction = match transfer.amount.is_gain() {
-                true => Direction::Gains,
-                false => Direction::Losses,
-            };
-            (direction, transfer.currency.clone())
-        };
-        self.submit(RejectOnChain {
-            settlement_id,
-            reason,
-            go_account_id,
-            legs: transfers.iter().map(leg).collect(),
-            transfers: KnownTransfers::of(&transfers),
-            entry_id: EntryId(self.draw_id()),
-            operator: self.act(),
-        })
-        .await
+        let command = network.rejecting_on_chain(id, reason, self.act());
+        self.undertake(command.await?).await
     }
 }

@@ -10,12 +10,14 @@ use ledger::Timestamp;
 use crate::{
     Class, Command, Draft, Keys, ProposalId, Refusal, UserId, View,
     fund::{BookDeposit, FinishWithdrawal, RequestWithdrawal},
+    onchain::{FailGains, MoveLosses, RejectOnChain, ReturnReceived, SeeDeposit},
     operate::Act,
     record::{
         AccessToken, ApprovalPolicy, InstallationRole, LatestProposal, Proposal, ProposalState,
         ProposedAct, ProposedMovement, Scope, User,
     },
     release::ReleaseHold,
+    settle::RejectSettlement,
 };
 
 /// The shortest and the longest time that a proposal may be open, in seconds: a minute, a month.
@@ -62,6 +64,63 @@ impl Proposable for ReleaseHold {
     fn proposed(&self) -> ProposedAct {
         ProposedAct::ReleaseHold {
             id: self.id,
+            reason: self.reason.clone(),
+        }
+    }
+}
+
+impl Proposable for SeeDeposit {
+    fn proposed(&self) -> ProposedAct {
+        ProposedAct::SeeDeposit {
+            id: self.deposit.id,
+            amount: self.amount,
+            transfer_id: self.transfer_id.clone(),
+        }
+    }
+}
+
+impl Proposable for MoveLosses {
+    fn proposed(&self) -> ProposedAct {
+        ProposedAct::MoveLosses {
+            settlement_id: self.settlement_id,
+            currency: self.currency.clone(),
+            withdrawn: self.withdrawn.clone(),
+        }
+    }
+}
+
+impl Proposable for FailGains {
+    fn proposed(&self) -> ProposedAct {
+        ProposedAct::FailGains {
+            settlement_id: self.settlement_id,
+            currency: self.currency.clone(),
+            reason: self.reason.clone(),
+        }
+    }
+}
+
+impl Proposable for ReturnReceived {
+    fn proposed(&self) -> ProposedAct {
+        ProposedAct::ReturnReceived {
+            settlement_id: self.settlement_id,
+            currency: self.currency.clone(),
+        }
+    }
+}
+
+impl Proposable for RejectOnChain {
+    fn proposed(&self) -> ProposedAct {
+        ProposedAct::RejectOnChain {
+            settlement_id: self.settlement_id,
+            reason: self.reason.clone(),
+        }
+    }
+}
+
+impl Proposable for RejectSettlement {
+    fn proposed(&self) -> ProposedAct {
+        ProposedAct::RejectSettlement {
+            settlement_id: self.id,
             reason: self.reason.clone(),
         }
     }
@@ -261,7 +320,7 @@ impl<C: Proposable> Command for Approve<C> {
                 message,
             ));
         }
-        check_second_operator(draft, &before, &self.operator)?;
+        check_second_operator(draft, before.proposed_by, self.operator.user_id)?;
         if self.command.proposed() != before.act {
             let message = "what is approved is not what was proposed";
             return Err(Refusal::new(Class::Conflict, "other_proposal", message));
@@ -276,22 +335,22 @@ impl<C: Proposable> Command for Approve<C> {
 }
 
 /// Two different people, both operators at this moment.
-fn check_second_operator(
+pub(crate) fn check_second_operator(
     draft: &Draft<'_>,
-    proposal: &Proposal,
-    operator: &Act,
+    proposer: UserId,
+    operator: Option<UserId>,
 ) -> Result<(), Refusal> {
     let refuse = |name: &str, message: &str| {
         let class = Class::NotPermitted;
         Err(Refusal::new(class, name, message))
     };
     let is_operator = |user| role_of(draft, user) == Some(InstallationRole::Operator);
-    match operator.user_id {
-        Some(user) if user == proposal.proposed_by => refuse(
+    match operator {
+        Some(user) if user == proposer => refuse(
             "own_proposal",
             "who proposed it cannot approve it: another operator has to",
         ),
-        Some(user) if is_operator(user) && is_operator(proposal.proposed_by) => Ok(()),
+        Some(user) if is_operator(user) && is_operator(proposer) => Ok(()),
         Some(user) if is_operator(user) => refuse(
             "proposer_is_no_operator",
             "who proposed it is no operator any more: reject it, and propose it anew",

@@ -1,4 +1,5 @@
-//! A dispute ends: the client concedes (C21), or an operator decides and another one reviews.
+//! A dispute ends: the client concedes (C21), or an operator decides and the decision is reviewed, by
+//! another one where a second operator is required.
 //!
 //! What is held for the disputed transfers returns, and what the closure says instead is held
 //! anew, both in one journal entry, so that nothing comes between. What is not there stays a
@@ -16,6 +17,7 @@ use crate::{
     Class, Command, ConnectionId, DisputeClosureId, DisputeId, Draft, EnterpriseId, Keys,
     PartnerId, Refusal, Signed, TransferId, UserId, View,
     allocate::refused_by_the_books,
+    approve::{check_second_operator, policy},
     operate::Act,
     planted::{Fault, is_planted},
     record::{
@@ -26,7 +28,7 @@ use crate::{
 };
 
 impl DisputeClosure {
-    /// Whether a second operator has yet to look at it.
+    /// Whether it has yet to be reviewed.
     pub(super) fn waits(&self) -> bool {
         self.status == ClosureStatus::PendingReview
     }
@@ -355,7 +357,7 @@ impl Command for CloseDispute {
     }
 }
 
-/// An operator proposes how a dispute ends. It counts once another operator has approved it.
+/// An operator proposes how a dispute ends. It counts once it was approved in a review.
 #[derive(Clone, Debug)]
 pub struct ProposeClosure {
     /// The identifier that the closure gets.
@@ -432,7 +434,24 @@ impl Command for ProposeClosure {
     }
 }
 
-/// A second operator approves or rejects a proposed closure.
+/// Where a second operator is required, that is who reviews a closure.
+fn check_reviewer(
+    draft: &Draft<'_>,
+    closure: &DisputeClosure,
+    reviewer: UserId,
+) -> Result<(), Refusal> {
+    if closure.user_id == reviewer {
+        return Err(Refusal::new(
+            Class::NotPermitted,
+            "same_operator",
+            "a closure is reviewed by another operator than the one who proposed it",
+        ));
+    }
+    check_second_operator(draft, closure.user_id, Some(reviewer))
+}
+
+/// An operator approves or rejects a proposed closure: another one than the one who proposed it, where
+/// a second operator is required.
 #[derive(Clone, Debug)]
 pub struct ReviewClosure {
     /// Which closure.
@@ -500,6 +519,8 @@ impl Command for ReviewClosure {
         let mut keys = self.disputed.keys();
         keys.disputes.insert(self.dispute_id);
         keys.dispute_closures.insert(self.closure_id);
+        keys.approval_policy.insert(());
+        keys.users.insert(self.user_id);
         for line in &self.lines {
             for side in [&line.source, &line.destination] {
                 keys.balances.insert(side.account(&line.currency));
@@ -509,7 +530,10 @@ impl Command for ReviewClosure {
     }
 
     fn more_keys(&self, view: &View) -> Keys {
-        self.disputed.more_keys(view)
+        let mut keys = self.disputed.more_keys(view);
+        let closure = view.dispute_closures.get(&self.closure_id);
+        keys.users.extend(closure.map(|closure| closure.user_id));
+        keys
     }
 
     fn weight(&self) -> usize {
@@ -534,12 +558,8 @@ impl Command for ReviewClosure {
                 format!("the closure is {} and stays so", closure.status),
             ));
         }
-        if closure.user_id == self.user_id && !is_planted(Fault::ReviewedAlone) {
-            return Err(Refusal::new(
-                Class::NotPermitted,
-                "same_operator",
-                "a closure is reviewed by another operator than the one who proposed it",
-            ));
+        if policy(draft).second_operator_required && !is_planted(Fault::ReviewedAlone) {
+            check_reviewer(draft, &closure, self.user_id)?;
         }
         let before = closure.clone();
         closure.review = Some(Review {

@@ -63,7 +63,8 @@ impl Withdrawn {
         }
     }
 
-    fn act(&self) -> &'static str {
+    /// The name under which saying so is recorded.
+    pub fn act(&self) -> &'static str {
         match self {
             Withdrawn::Started { .. } => "on_chain_withdrawal_started",
             Withdrawn::Seen { .. } => "on_chain_withdrawal_seen",

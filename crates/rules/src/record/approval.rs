@@ -3,7 +3,10 @@
 use ledger::{Amount, Currency, GoAccountId, Timestamp};
 
 use super::spelled;
-use crate::{AllocationId, ProposalId, UserId, WithdrawalId, fund::WithdrawalEnding};
+use crate::{
+    AllocationId, OnChainDepositId, ProposalId, SettlementId, UserId, WithdrawalId,
+    fund::WithdrawalEnding, onchain::Withdrawn,
+};
 
 /// How acts on money are approved in this installation. There is one; before it was ever set, an
 /// operator alone is enough.
@@ -69,6 +72,54 @@ pub enum ProposedAct {
         /// A sentence that client and partner see.
         reason: String,
     },
+    /// Custody has received a deposit that was announced for a settlement over the chain.
+    SeeDeposit {
+        /// Which deposit.
+        id: OnChainDepositId,
+        /// How much custody received.
+        amount: Amount,
+        /// Custody's name for it.
+        transfer_id: String,
+    },
+    /// What clients lose over the chain has left custody, or is not going to.
+    MoveLosses {
+        /// Of which settlement.
+        settlement_id: SettlementId,
+        /// In what.
+        currency: Currency,
+        /// How far they have come.
+        withdrawn: Withdrawn,
+    },
+    /// What clients gain over the chain will not come.
+    FailGains {
+        /// Of which settlement.
+        settlement_id: SettlementId,
+        /// In what.
+        currency: Currency,
+        /// A sentence that partner and clients see.
+        reason: String,
+    },
+    /// What was received for a settlement that does not wait for it goes to the partner.
+    ReturnReceived {
+        /// For which settlement.
+        settlement_id: SettlementId,
+        /// In what.
+        currency: Currency,
+    },
+    /// A settlement over the chain is given up.
+    RejectOnChain {
+        /// Which settlement.
+        settlement_id: SettlementId,
+        /// A sentence that partner and clients see.
+        reason: String,
+    },
+    /// A staged settlement that has failed is given up.
+    RejectSettlement {
+        /// Which settlement.
+        settlement_id: SettlementId,
+        /// A sentence that the partner sees.
+        reason: String,
+    },
     /// How acts on money are approved changes.
     SetApprovalPolicy {
         /// Whether a second operator has to approve them.
@@ -90,6 +141,25 @@ impl ProposedAct {
             ProposedAct::RequestWithdrawal(movement) => of_movement("withdrawal", movement),
             ProposedAct::FinishWithdrawal { id, .. } => format!("withdrawal {id}"),
             ProposedAct::ReleaseHold { id, .. } => format!("hold {id}"),
+            ProposedAct::SeeDeposit { id, .. } => format!("on-chain deposit {id}"),
+            ProposedAct::MoveLosses {
+                settlement_id,
+                currency,
+                ..
+            } => format!("losses in {currency} of settlement {settlement_id}"),
+            ProposedAct::FailGains {
+                settlement_id,
+                currency,
+                ..
+            }
+            | ProposedAct::ReturnReceived {
+                settlement_id,
+                currency,
+            } => format!("gains in {currency} of settlement {settlement_id}"),
+            ProposedAct::RejectOnChain { settlement_id, .. }
+            | ProposedAct::RejectSettlement { settlement_id, .. } => {
+                format!("settlement {settlement_id}")
+            }
             ProposedAct::SetApprovalPolicy { .. } => "approval policy".to_owned(),
         }
     }

@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 
 use ledger::{Currency, Hold, HoldPurpose, SignedAmount};
+use rules::approve::SetApprovalPolicy;
 use rules::dispute::{
     AdjustedLine, CloseDispute, Disputed, OpenDispute, ProposeClosure, ReviewClosure, UpdateDispute,
 };
+use rules::operate::{Act, PutUser};
 use rules::record::{
-    Adjustment, ClosureStatus, DisputeClosure, SettlementForm, SettlementState, Transfer,
-    TransferStatus,
+    Adjustment, ClosureStatus, DisputeClosure, InstallationRole, SettlementForm, SettlementState,
+    Transfer, TransferStatus,
 };
 use rules::settle::KnownTransfers;
 use rules::{Class, DisputeClosureId, DisputeId, SettlementId};
 
 use crate::harness::{World, check_journal, stored};
-use crate::network::Who::{Alpha, Beta, Broker, Staged};
+use crate::network::Who::{Alpha, Beta, Broker, Outsider, Staged};
 use crate::network::*;
 use crate::staging::{advance, stage, stage_in, transfers_of, waiting, with_windows};
 
@@ -322,6 +324,40 @@ fn what_is_conceded_rides_on_the_next_settlement() {
     check_journal(&world.state);
 }
 
+/// Alpha and Beta are operators, and one of them is not enough.
+fn require_second_operator(world: &mut World) {
+    for (number, who) in (200..).zip([Alpha, Beta]) {
+        world.done(PutUser {
+            role: Some(InstallationRole::Operator),
+            ..put_user(number, who)
+        });
+    }
+    world.done(SetApprovalPolicy {
+        second_operator_required: true,
+        proposals_expire_after_s: 3_600,
+        other_operator: Some(Beta.user()),
+        operator: Act {
+            user_id: Some(Alpha.user()),
+            ..act(210)
+        },
+    });
+}
+
+#[test]
+fn where_one_operator_is_enough_the_same_one_may_review() {
+    let mut world = with_windows();
+    let id = disputed_by_alpha(&mut world, 40);
+    world.pass_seconds(HOUR);
+    advance(&mut world, 4, id);
+    let closure = world.done(propose(5, 2, Some(-30)));
+    let mut own = review(&world, 7, alpha(), id, &closure, true);
+    own.user_id = closure.user_id;
+    let closed = world.done(own);
+    assert_eq!(closed.status, ClosureStatus::Approved);
+    assert_eq!(closed.review.map(|review| review.by), Some(closure.user_id));
+    assert_eq!(waits(&world), [(-30, Some(HoldPurpose::Dispute))]);
+}
+
 #[test]
 fn an_operator_decides_and_another_one_reviews() {
     let mut world = with_windows();
@@ -334,14 +370,17 @@ fn an_operator_decides_and_another_one_reviews() {
     assert_eq!(closure.status, ClosureStatus::PendingReview);
     let meanwhile = close(&world, 6, alpha(), id, 2);
     world.refused(meanwhile, Class::Conflict, "dispute_closed", "review");
+    require_second_operator(&mut world);
     let mut own = review(&world, 7, alpha(), id, &closure, true);
     own.user_id = closure.user_id;
     world.refused(
-        own,
+        own.clone(),
         Class::NotPermitted,
         "same_operator",
         "another operator",
     );
+    own.user_id = Outsider.user();
+    world.refused(own, Class::NotPermitted, "not_an_operator", "an operator");
     let rejected = world.done(review(&world, 8, alpha(), id, &closure, false));
     assert_eq!(rejected.status, ClosureStatus::Rejected);
     assert_eq!(

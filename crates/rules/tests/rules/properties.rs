@@ -278,7 +278,7 @@ fn the_sequences_reach_every_corner() {
         settlement_staged, settlement_executed, dispute_closed,
         disputes_not_enabled, insufficient_allocated, nothing_to_settle, dispute_exists,
         dispute_window_closed, dispute_window_open,
-        same_operator, already_reviewed, settlement_pending, settlement_not_found,
+        already_reviewed, settlement_pending, settlement_not_found,
         dispute_not_found";
     let missed: Vec<&str> = corners
         .split(',')

@@ -1,5 +1,5 @@
-//! Disputes in the hands of operators: one proposes how a dispute ends, another one approves or
-//! rejects it.
+//! Disputes in the hands of operators: one proposes how a dispute ends, and it is approved or rejected
+//! in a review, by another one where a second operator is required.
 
 use axum::extract::State;
 use ledger::{Currency, SignedAmount};
@@ -54,9 +54,12 @@ impl Dispute {
 
 /// One dispute.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = OperatorDisputeResponse)]
 pub(super) struct DisputeResponse {
     dispute: Dispute,
+    /// Whether acts on money need a second operator here; if not, this operator alone was enough.
+    second_operator_required: bool,
 }
 
 /// One page of disputes.
@@ -129,7 +132,7 @@ impl ClosureProposal {
     }
 }
 
-/// What a second operator says.
+/// What the reviewer says.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(super) struct ClosureReview {
@@ -169,8 +172,8 @@ pub(super) async fn list(
 
 /// List proposed closures
 ///
-/// The disputes for which one operator has proposed an end that another one has yet to review, the
-/// oldest proposal first.
+/// The disputes for which an operator has proposed an end that has yet to be reviewed, the oldest
+/// proposal first.
 #[utoipa::path(get, path = "/dispute-closures", tag = "Operator", operation_id = "operatorListDisputeClosures",
     params(Page),
     responses((status = 200, description = "The disputes.", body = DisputesResponse),
@@ -196,8 +199,8 @@ pub(super) async fn closures(
 
 /// Propose how a dispute ends
 ///
-/// Once the dispute window of the settlement has ended. It counts when another operator has approved
-/// it: what is held for the disputed transfers then returns, and what moves instead is held anew and
+/// Once the dispute window of the settlement has ended. It counts when it was approved, by another
+/// operator where a second one is required: what is held for the disputed transfers then returns, and what moves instead is held anew and
 /// rides on the partner's next settlement.
 #[utoipa::path(post, path = "/disputes/{disputeId}/closures", tag = "Operator", operation_id = "operatorProposeDisputeClosure",
     params(("disputeId" = uuid::Uuid, Path, description = "Which dispute.")),
@@ -219,7 +222,7 @@ pub(super) async fn propose(
 
 /// Approve a closure
 ///
-/// By another operator than the one who proposed it.
+/// Where a second operator is required, by another one than the one who proposed it.
 #[utoipa::path(post, path = "/dispute-closures/{closureId}/approve", tag = "Operator", operation_id = "operatorApproveDisputeClosure",
     params(("closureId" = uuid::Uuid, Path, description = "Which closure.")),
     request_body = ClosureReview,
@@ -234,7 +237,8 @@ pub(super) async fn approve(
 
 /// Reject a closure
 ///
-/// By another operator than the one who proposed it. The dispute is open as before.
+/// Where a second operator is required, by another one than the one who proposed it. The dispute is open
+/// as before.
 #[utoipa::path(post, path = "/dispute-closures/{closureId}/reject", tag = "Operator", operation_id = "operatorRejectDisputeClosure",
     params(("closureId" = uuid::Uuid, Path, description = "Which closure.")),
     request_body = ClosureReview,
@@ -270,7 +274,9 @@ async fn answer(
         .dispute_views(dispute.into_iter().collect())
         .await?;
     let view = views.first().ok_or_else(|| super::not_found("dispute"))?;
+    let policy = network.approval_policy().await?;
     ok(DisputeResponse {
         dispute: Dispute::new(view),
+        second_operator_required: policy.second_operator_required,
     })
 }

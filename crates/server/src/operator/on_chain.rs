@@ -6,6 +6,7 @@ use ledger::{Amount, Currency};
 use network::{ChainObserver, Network, OnChainView};
 use rules::{
     SettlementId,
+    approve::Undertaken,
     onchain::Withdrawn,
     record::{self, LegState},
 };
@@ -23,7 +24,11 @@ use wire::{
     json::Json,
 };
 
-use super::{input, page_of, read, stored};
+use super::{
+    input, page_of,
+    proposals::{ActAnswer, ProposalResponse, answered},
+    read, stored,
+};
 use crate::{
     answer::{Answered, ok},
     error::ApiError,
@@ -133,6 +138,15 @@ pub(super) struct OperatedOnChainResponse {
     settlement: OnChainSettlement,
 }
 
+/// One settlement over the chain, as an operator has moved it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MovedOnChainResponse {
+    settlement: OnChainSettlement,
+    /// Whether acts on money need a second operator here; if not, this operator alone was enough.
+    second_operator_required: bool,
+}
+
 /// One page of settlements over the chain.
 #[derive(Serialize, ToSchema)]
 pub(super) struct OperatedOnChainsResponse {
@@ -194,10 +208,13 @@ impl From<record::OnChainDeposit> for AnnouncedDeposit {
     }
 }
 
-/// One announced deposit.
+/// One announced deposit that was seen.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct AnnouncedDepositResponse {
     deposit: AnnouncedDeposit,
+    /// Whether acts on money need a second operator here; if not, this operator alone was enough.
+    second_operator_required: bool,
 }
 
 /// One page of announced deposits.
@@ -208,9 +225,12 @@ pub(super) struct AnnouncedDepositsResponse {
 
 /// How much went to the partner's Go Account.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct ReturnedResponse {
     /// In base units; 0 if nothing was there.
     amount: String,
+    /// Whether acts on money need a second operator here; if not, this operator alone was enough.
+    second_operator_required: bool,
 }
 
 /// What custody has received.
@@ -300,17 +320,29 @@ fn leg(call: &OperatorCall) -> Result<(Uuid, Currency), ApiError> {
     Ok((id, currency))
 }
 
-async fn shown(
+async fn moved(
     network: &Network,
     call: &OperatorCall,
-    id: Uuid,
-) -> Answered<OperatedOnChainResponse> {
-    let view = network
-        .operator(call.user_id)
-        .on_chain_settlement(id)
-        .await?;
-    ok(OperatedOnChainResponse {
-        settlement: view.into(),
+    undertaken: Undertaken<record::Settlement>,
+) -> Answered<ActAnswer<MovedOnChainResponse>> {
+    let undertaken = match undertaken {
+        Undertaken::Proposed(proposal) => Undertaken::Proposed(proposal),
+        Undertaken::Done {
+            outcome,
+            second_operator_required,
+        } => Undertaken::Done {
+            outcome: network
+                .operator(call.user_id)
+                .on_chain_settlement(outcome.id.0)
+                .await?,
+            second_operator_required,
+        },
+    };
+    answered(network, undertaken, |view, second_operator_required| {
+        MovedOnChainResponse {
+            settlement: view.into(),
+            second_operator_required,
+        }
     })
 }
 
@@ -384,40 +416,46 @@ pub(super) async fn deposits(
 /// Custody has received it. Once all announced deposits of a currency that were seen cover the gains
 /// of their settlement, these are booked and what is over goes to the partner's Go Account; what comes
 /// when nothing waits for it goes there at once. Repeating it changes nothing. A transaction that was
-/// booked as an ordinary deposit is refused (409).
+/// booked as an ordinary deposit is refused (409). Where a second operator is required, the answer is
+/// 202 with the proposal.
 #[utoipa::path(post, path = "/onChainDeposits/{depositId}/seen", tag = "Operator", operation_id = "operatorOnChainDepositSeen",
     params(("depositId" = uuid::Uuid, Path, description = "Which deposit.")),
     request_body = SeenDeposit,
     responses((status = 200, description = "The deposit.", body = AnnouncedDepositResponse),
+        (status = 202, description = "It waits for a second operator.", body = ProposalResponse),
         openapi::Gate, openapi::NotFound, openapi::Conflict, openapi::Unprocessable, openapi::Fault))]
 pub(super) async fn deposit_seen(
     State(network): State<Network>,
     call: OperatorCall,
-) -> Answered<AnnouncedDepositResponse> {
+) -> Answered<ActAnswer<AnnouncedDepositResponse>> {
     let id: Uuid = input::from_path(&call.path, "depositId")?;
     let seen = SeenDeposit::read(&call.json()?).map_err(ApiError::invalid)?;
     let operator = network.operator(call.user_id);
-    let deposit = operator
+    let undertaken = operator
         .deposit_seen(id, seen.amount, seen.transfer_id)
         .await?;
-    ok(AnnouncedDepositResponse {
-        deposit: deposit.into(),
+    answered(&network, undertaken, |deposit, second_operator_required| {
+        AnnouncedDepositResponse {
+            deposit: deposit.into(),
+            second_operator_required,
+        }
     })
 }
 
 /// Say that the losses in a currency were sent
 ///
-/// Their withdrawal is on its way over the chain. Repeating it changes nothing.
+/// Their withdrawal is on its way over the chain. Repeating it changes nothing. It moves no money, and
+/// needs no second operator.
 #[utoipa::path(post, path = "/onChainSettlements/{settlementId}/losses/{currency}/started", tag = "Operator", operation_id = "operatorOnChainLossesStarted",
     params(("settlementId" = uuid::Uuid, Path, description = "Which settlement."),
         ("currency" = String, Path, description = "In what, by the network's ticker.")),
     request_body = StartedWithdrawal,
-    responses((status = 200, description = "The settlement.", body = OperatedOnChainResponse),
+    responses((status = 200, description = "The settlement.", body = MovedOnChainResponse),
         openapi::Gate, openapi::NotFound, openapi::Conflict, openapi::Fault))]
 pub(super) async fn losses_started(
     State(network): State<Network>,
     call: OperatorCall,
-) -> Answered<OperatedOnChainResponse> {
+) -> Answered<ActAnswer<MovedOnChainResponse>> {
     let started = StartedWithdrawal::read(&call.json()?).map_err(ApiError::invalid)?;
     let tx_id = started.on_chain_tx_id;
     withdrawal(&network, &call, Withdrawn::Started { tx_id }).await
@@ -425,17 +463,19 @@ pub(super) async fn losses_started(
 
 /// Say that the losses in a currency have left custody
 ///
-/// Their withdrawal was seen on the chain; they are booked. Repeating it changes nothing.
+/// Their withdrawal was seen on the chain; they are booked. Repeating it changes nothing. Where a
+/// second operator is required, the answer is 202 with the proposal.
 #[utoipa::path(post, path = "/onChainSettlements/{settlementId}/losses/{currency}/seen", tag = "Operator", operation_id = "operatorOnChainLossesSeen",
     params(("settlementId" = uuid::Uuid, Path, description = "Which settlement."),
         ("currency" = String, Path, description = "In what, by the network's ticker.")),
     request_body = SeenWithdrawal,
-    responses((status = 200, description = "The settlement.", body = OperatedOnChainResponse),
+    responses((status = 200, description = "The settlement.", body = MovedOnChainResponse),
+        (status = 202, description = "It waits for a second operator.", body = ProposalResponse),
         openapi::Gate, openapi::NotFound, openapi::Conflict, openapi::Fault))]
 pub(super) async fn losses_seen(
     State(network): State<Network>,
     call: OperatorCall,
-) -> Answered<OperatedOnChainResponse> {
+) -> Answered<ActAnswer<MovedOnChainResponse>> {
     let seen = SeenWithdrawal::read(&call.json()?).map_err(ApiError::invalid)?;
     let tx_id = seen.on_chain_tx_id;
     withdrawal(&network, &call, Withdrawn::Seen { tx_id }).await
@@ -444,17 +484,18 @@ pub(super) async fn losses_seen(
 /// Give up the losses in a currency
 ///
 /// Their withdrawal will not be made: what was held for it is the clients' again. Repeating it
-/// changes nothing.
+/// changes nothing. Where a second operator is required, the answer is 202 with the proposal.
 #[utoipa::path(post, path = "/onChainSettlements/{settlementId}/losses/{currency}/failed", tag = "Operator", operation_id = "operatorOnChainLossesFailed",
     params(("settlementId" = uuid::Uuid, Path, description = "Which settlement."),
         ("currency" = String, Path, description = "In what, by the network's ticker.")),
     request_body = OnChainEnding,
-    responses((status = 200, description = "The settlement.", body = OperatedOnChainResponse),
+    responses((status = 200, description = "The settlement.", body = MovedOnChainResponse),
+        (status = 202, description = "It waits for a second operator.", body = ProposalResponse),
         openapi::Gate, openapi::NotFound, openapi::Conflict, openapi::Fault))]
 pub(super) async fn losses_failed(
     State(network): State<Network>,
     call: OperatorCall,
-) -> Answered<OperatedOnChainResponse> {
+) -> Answered<ActAnswer<MovedOnChainResponse>> {
     let ending = OnChainEnding::read(&call.json()?).map_err(ApiError::invalid)?;
     let reason = ending.reason;
     withdrawal(&network, &call, Withdrawn::Failed { reason }).await
@@ -464,71 +505,80 @@ async fn withdrawal(
     network: &Network,
     call: &OperatorCall,
     withdrawn: Withdrawn,
-) -> Answered<OperatedOnChainResponse> {
+) -> Answered<ActAnswer<MovedOnChainResponse>> {
     let (id, currency) = leg(call)?;
     let operator = network.operator(call.user_id);
-    operator.withdrawal(id, currency, withdrawn).await?;
-    shown(network, call, id).await
+    let undertaken = operator.withdrawal(id, currency, withdrawn).await?;
+    moved(network, call, undertaken).await
 }
 
 /// Give up the gains in a currency
 ///
 /// Their deposits will not come. What was received of them goes to the partner's Go Account.
-/// Repeating it changes nothing.
+/// Repeating it changes nothing. Where a second operator is required, the answer is 202 with the
+/// proposal.
 #[utoipa::path(post, path = "/onChainSettlements/{settlementId}/gains/{currency}/failed", tag = "Operator", operation_id = "operatorOnChainGainsFailed",
     params(("settlementId" = uuid::Uuid, Path, description = "Which settlement."),
         ("currency" = String, Path, description = "In what, by the network's ticker.")),
     request_body = OnChainEnding,
-    responses((status = 200, description = "The settlement.", body = OperatedOnChainResponse),
+    responses((status = 200, description = "The settlement.", body = MovedOnChainResponse),
+        (status = 202, description = "It waits for a second operator.", body = ProposalResponse),
         openapi::Gate, openapi::NotFound, openapi::Conflict, openapi::Fault))]
 pub(super) async fn gains_failed(
     State(network): State<Network>,
     call: OperatorCall,
-) -> Answered<OperatedOnChainResponse> {
+) -> Answered<ActAnswer<MovedOnChainResponse>> {
     let (id, currency) = leg(&call)?;
     let ending = OnChainEnding::read(&call.json()?).map_err(ApiError::invalid)?;
     let operator = network.operator(call.user_id);
-    operator.fail_gains(id, currency, ending.reason).await?;
-    shown(&network, &call, id).await
+    let undertaken = operator.fail_gains(id, currency, ending.reason).await?;
+    moved(&network, &call, undertaken).await
 }
 
 /// Give back what was received and nothing waits for
 ///
 /// What custody has received in a currency for a settlement that was never posted, has not begun, or
-/// has no such gains goes to the partner's Go Account.
+/// has no such gains goes to the partner's Go Account. Where a second operator is required, the answer
+/// is 202 with the proposal.
 #[utoipa::path(post, path = "/onChainSettlements/{settlementId}/gains/{currency}/returned", tag = "Operator", operation_id = "operatorOnChainReceivedReturned",
     params(("settlementId" = uuid::Uuid, Path, description = "For which settlement; it need not have been posted."),
         ("currency" = String, Path, description = "In what, by the network's ticker.")),
     responses((status = 200, description = "How much went back.", body = ReturnedResponse),
+        (status = 202, description = "It waits for a second operator.", body = ProposalResponse),
         openapi::Gate, openapi::NotFound, openapi::Conflict, openapi::Fault))]
 pub(super) async fn received_returned(
     State(network): State<Network>,
     call: OperatorCall,
-) -> Answered<ReturnedResponse> {
+) -> Answered<ActAnswer<ReturnedResponse>> {
     let (id, currency) = leg(&call)?;
     let operator = network.operator(call.user_id);
-    let units = operator.return_received(id, currency).await?;
-    ok(ReturnedResponse {
-        amount: units.to_string(),
+    let undertaken = operator.return_received(id, currency).await?;
+    answered(&network, undertaken, |units, second_operator_required| {
+        ReturnedResponse {
+            amount: units.to_string(),
+            second_operator_required,
+        }
     })
 }
 
 /// Reject a settlement over the chain
 ///
 /// Only before a part of it is booked (422 otherwise). What is held for it is the clients' again, and
-/// what was received for it goes to the partner's Go Account. Repeating it changes nothing.
+/// what was received for it goes to the partner's Go Account. Repeating it changes nothing. Where a
+/// second operator is required, the answer is 202 with the proposal.
 #[utoipa::path(post, path = "/onChainSettlements/{settlementId}/reject", tag = "Operator", operation_id = "operatorRejectOnChainSettlement",
     params(("settlementId" = uuid::Uuid, Path, description = "Which settlement.")),
     request_body = OnChainEnding,
-    responses((status = 200, description = "The settlement, rejected.", body = OperatedOnChainResponse),
+    responses((status = 200, description = "The settlement, rejected.", body = MovedOnChainResponse),
+        (status = 202, description = "It waits for a second operator.", body = ProposalResponse),
         openapi::Gate, openapi::NotFound, openapi::Conflict, openapi::Unprocessable, openapi::Fault))]
 pub(super) async fn reject(
     State(network): State<Network>,
     call: OperatorCall,
-) -> Answered<OperatedOnChainResponse> {
+) -> Answered<ActAnswer<MovedOnChainResponse>> {
     let id: Uuid = input::from_path(&call.path, "settlementId")?;
     let ending = OnChainEnding::read(&call.json()?).map_err(ApiError::invalid)?;
     let operator = network.operator(call.user_id);
-    operator.reject_on_chain(id, ending.reason).await?;
-    shown(&network, &call, id).await
+    let undertaken = operator.reject_on_chain(id, ending.reason).await?;
+    moved(&network, &call, undertaken).await
 }

@@ -6,8 +6,10 @@ use http::StatusCode;
 use ledger::Timestamp;
 use network::Network;
 use rules::{
+    SettlementId,
     approve::Undertaken,
     fund::WithdrawalEnding,
+    onchain::Withdrawn,
     record::{self, ProposalState, ProposedMovement},
 };
 use serde::Serialize;
@@ -59,6 +61,20 @@ pub(super) struct ProposedAct {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Uuid>)]
     allocation_id: Option<String>,
+    /// Which announced deposit was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Uuid>)]
+    deposit_id: Option<String>,
+    /// Custody's name for that deposit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transfer_id: Option<String>,
+    /// Which settlement is moved over the chain, or given up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Uuid>)]
+    settlement_id: Option<String>,
+    /// The transaction on its chain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_chain_tx_id: Option<String>,
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -81,6 +97,11 @@ impl From<record::ProposedAct> for ProposedAct {
             external_reference: Some(movement.external_reference),
             ..ProposedAct::default()
         };
+        let of_settlement = |kind, id: SettlementId| ProposedAct {
+            kind,
+            settlement_id: Some(id.to_string()),
+            ..ProposedAct::default()
+        };
         match act {
             record::ProposedAct::BookDeposit(movement) => of_movement("book_deposit", movement),
             record::ProposedAct::RequestWithdrawal(movement) => {
@@ -99,6 +120,65 @@ impl From<record::ProposedAct> for ProposedAct {
                 allocation_id: Some(id.to_string()),
                 reason: Some(reason),
                 ..ProposedAct::default()
+            },
+            record::ProposedAct::SeeDeposit {
+                id,
+                amount,
+                transfer_id,
+            } => ProposedAct {
+                kind: "on_chain_deposit_seen",
+                deposit_id: Some(id.to_string()),
+                amount: Some(amount.to_string()),
+                transfer_id: Some(transfer_id),
+                ..ProposedAct::default()
+            },
+            record::ProposedAct::MoveLosses {
+                settlement_id,
+                currency,
+                withdrawn,
+            } => {
+                let kind = withdrawn.act();
+                let (on_chain_tx_id, reason) = match withdrawn {
+                    Withdrawn::Started { tx_id } => (tx_id, None),
+                    Withdrawn::Seen { tx_id } => (Some(tx_id), None),
+                    Withdrawn::Failed { reason } => (None, Some(reason)),
+                };
+                ProposedAct {
+                    currency: Some(currency.to_string()),
+                    on_chain_tx_id,
+                    reason,
+                    ..of_settlement(kind, settlement_id)
+                }
+            }
+            record::ProposedAct::FailGains {
+                settlement_id,
+                currency,
+                reason,
+            } => ProposedAct {
+                currency: Some(currency.to_string()),
+                reason: Some(reason),
+                ..of_settlement("on_chain_gains_failed", settlement_id)
+            },
+            record::ProposedAct::ReturnReceived {
+                settlement_id,
+                currency,
+            } => ProposedAct {
+                currency: Some(currency.to_string()),
+                ..of_settlement("return_received", settlement_id)
+            },
+            record::ProposedAct::RejectOnChain {
+                settlement_id,
+                reason,
+            } => ProposedAct {
+                reason: Some(reason),
+                ..of_settlement("reject_on_chain", settlement_id)
+            },
+            record::ProposedAct::RejectSettlement {
+                settlement_id,
+                reason,
+            } => ProposedAct {
+                reason: Some(reason),
+                ..of_settlement("reject_settlement", settlement_id)
             },
             record::ProposedAct::SetApprovalPolicy {
                 second_operator_required,

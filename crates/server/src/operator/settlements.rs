@@ -16,7 +16,11 @@ use wire::{
     json::Json,
 };
 
-use super::{input, page_of, stored};
+use super::{
+    input, page_of,
+    proposals::{ActAnswer, ProposalResponse, answered},
+    stored,
+};
 use crate::{
     answer::{Answered, ok},
     error::ApiError,
@@ -81,11 +85,14 @@ pub(super) struct WaitingTransfersResponse {
     transfers: Vec<WaitingTransfer>,
 }
 
-/// One settlement.
+/// One settlement that an operator has rejected.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = OperatorSettlementResponse)]
 pub(super) struct SettlementResponse {
     settlement: Settlement,
+    /// Whether acts on money need a second operator here; if not, this operator alone was enough.
+    second_operator_required: bool,
 }
 
 /// Why a settlement is given up.
@@ -128,21 +135,27 @@ pub(super) async fn waiting_transfers(
 ///
 /// Only a staged one that has failed (409 otherwise). What is held for it returns, what rode on it
 /// waits for another settlement, and it is not tried again. What is disputed in it waits for the end
-/// of its disputes.
+/// of its disputes. Where a second operator is required, the answer is 202 with the proposal.
 #[utoipa::path(post, path = "/settlements/{settlementId}/reject", tag = "Operator", operation_id = "operatorRejectSettlement",
     params(("settlementId" = uuid::Uuid, Path, description = "Which settlement.")),
     request_body = SettlementRejection,
     responses((status = 200, description = "The settlement, rejected.", body = SettlementResponse),
+        (status = 202, description = "It waits for a second operator.", body = ProposalResponse),
         openapi::Gate, openapi::NotFound, openapi::Conflict, openapi::Fault))]
 pub(super) async fn reject(
     State(network): State<Network>,
     call: OperatorCall,
-) -> Answered<SettlementResponse> {
+) -> Answered<ActAnswer<SettlementResponse>> {
     let id: Uuid = input::from_path(&call.path, "settlementId")?;
     let rejection = SettlementRejection::read(&call.json()?).map_err(ApiError::invalid)?;
     let operator = network.operator(call.user_id);
-    let settlement = operator.reject_settlement(id, rejection.reason).await?;
-    ok(SettlementResponse {
-        settlement: projection::settlement(&settlement),
-    })
+    let undertaken = operator.reject_settlement(id, rejection.reason).await?;
+    answered(
+        &network,
+        undertaken,
+        |settlement, second_operator_required| SettlementResponse {
+            settlement: projection::settlement(&settlement),
+            second_operator_required,
+        },
+    )
 }

@@ -1,5 +1,6 @@
 //! P16 to P18 and what operators say of chains: settlement over the chain from every side.
 
+mod approvals;
 mod endings;
 mod faults;
 

@@ -1,6 +1,7 @@
 //! Staged settlements, disputes and their ends, over HTTP: a table with a row for each path through
 //! their state machines, and what the table does not say of windows, views and repeats.
 
+mod approvals;
 mod paths;
 mod windows;
 
@@ -57,6 +58,14 @@ pub(crate) struct Stage<'world> {
 }
 
 impl<'world> Stage<'world> {
+    /// Whether acts on money need a second operator from now on, as the installation itself says.
+    pub(crate) async fn require_second_operator(&self, required: bool) {
+        let hand = self.world.network.installation();
+        let set = hand.set_approval_policy(Some(required), None).await;
+        let policy = set.expect("a policy").done().expect("set at once");
+        assert_eq!(policy.second_operator_required, required);
+    }
+
     pub(crate) async fn of(world: &'world World) -> Stage<'world> {
         let funds = [
             ("ofcbtc", 1_000_000),

@@ -2,8 +2,9 @@
 
 use ledger::GoAccountId;
 use rules::{
-    AllocationId, ProposalId, UserId, WithdrawalId,
+    AllocationId, OnChainDepositId, ProposalId, SettlementId, UserId, WithdrawalId,
     fund::WithdrawalEnding,
+    onchain::Withdrawn,
     record::{
         ApprovalPolicy, LatestProposal, Proposal, ProposalState, ProposedAct, ProposedMovement,
     },
@@ -56,6 +57,43 @@ enum ActDocument {
     },
     ReleaseHold {
         id: String,
+        reason: String,
+    },
+    OnChainDepositSeen {
+        id: String,
+        amount: String,
+        transfer_id: String,
+    },
+    OnChainWithdrawalStarted {
+        settlement_id: String,
+        currency: String,
+        tx_id: Option<String>,
+    },
+    OnChainWithdrawalSeen {
+        settlement_id: String,
+        currency: String,
+        tx_id: String,
+    },
+    OnChainWithdrawalFailed {
+        settlement_id: String,
+        currency: String,
+        reason: String,
+    },
+    OnChainGainsFailed {
+        settlement_id: String,
+        currency: String,
+        reason: String,
+    },
+    ReturnReceived {
+        settlement_id: String,
+        currency: String,
+    },
+    RejectOnChain {
+        settlement_id: String,
+        reason: String,
+    },
+    RejectSettlement {
+        settlement_id: String,
         reason: String,
     },
     SetApprovalPolicy {
@@ -114,6 +152,69 @@ impl From<&ProposedAct> for ActDocument {
                 id: id.to_string(),
                 reason: reason.clone(),
             },
+            ProposedAct::SeeDeposit {
+                id,
+                amount,
+                transfer_id,
+            } => ActDocument::OnChainDepositSeen {
+                id: id.to_string(),
+                amount: amount.to_string(),
+                transfer_id: transfer_id.clone(),
+            },
+            ProposedAct::MoveLosses {
+                settlement_id,
+                currency,
+                withdrawn,
+            } => {
+                let (settlement_id, currency) = (settlement_id.to_string(), currency.to_string());
+                match withdrawn.clone() {
+                    Withdrawn::Started { tx_id } => ActDocument::OnChainWithdrawalStarted {
+                        settlement_id,
+                        currency,
+                        tx_id,
+                    },
+                    Withdrawn::Seen { tx_id } => ActDocument::OnChainWithdrawalSeen {
+                        settlement_id,
+                        currency,
+                        tx_id,
+                    },
+                    Withdrawn::Failed { reason } => ActDocument::OnChainWithdrawalFailed {
+                        settlement_id,
+                        currency,
+                        reason,
+                    },
+                }
+            }
+            ProposedAct::FailGains {
+                settlement_id,
+                currency,
+                reason,
+            } => ActDocument::OnChainGainsFailed {
+                settlement_id: settlement_id.to_string(),
+                currency: currency.to_string(),
+                reason: reason.clone(),
+            },
+            ProposedAct::ReturnReceived {
+                settlement_id,
+                currency,
+            } => ActDocument::ReturnReceived {
+                settlement_id: settlement_id.to_string(),
+                currency: currency.to_string(),
+            },
+            ProposedAct::RejectOnChain {
+                settlement_id,
+                reason,
+            } => ActDocument::RejectOnChain {
+                settlement_id: settlement_id.to_string(),
+                reason: reason.clone(),
+            },
+            ProposedAct::RejectSettlement {
+                settlement_id,
+                reason,
+            } => ActDocument::RejectSettlement {
+                settlement_id: settlement_id.to_string(),
+                reason: reason.clone(),
+            },
             ProposedAct::SetApprovalPolicy {
                 second_operator_required,
                 proposals_expire_after_s,
@@ -131,6 +232,14 @@ impl ActDocument {
             let id = WithdrawalId(id.parse().ok()?);
             Some(ProposedAct::FinishWithdrawal { id, ending })
         };
+        let settlement = |id: String| Some(SettlementId(id.parse().ok()?));
+        let losses = |settlement_id, currency: String, withdrawn| {
+            Some(ProposedAct::MoveLosses {
+                settlement_id: settlement(settlement_id)?,
+                currency: currency.parse().ok()?,
+                withdrawn,
+            })
+        };
         Some(match self {
             ActDocument::BookDeposit(movement) => ProposedAct::BookDeposit(movement.read()?),
             ActDocument::RequestWithdrawal(movement) => {
@@ -140,6 +249,60 @@ impl ActDocument {
             ActDocument::WithdrawalCancelled { id } => finish(id, WithdrawalEnding::Cancelled)?,
             ActDocument::ReleaseHold { id, reason } => ProposedAct::ReleaseHold {
                 id: AllocationId(id.parse().ok()?),
+                reason,
+            },
+            ActDocument::OnChainDepositSeen {
+                id,
+                amount,
+                transfer_id,
+            } => ProposedAct::SeeDeposit {
+                id: OnChainDepositId(id.parse().ok()?),
+                amount: amount.parse().ok()?,
+                transfer_id,
+            },
+            ActDocument::OnChainWithdrawalStarted {
+                settlement_id,
+                currency,
+                tx_id,
+            } => losses(settlement_id, currency, Withdrawn::Started { tx_id })?,
+            ActDocument::OnChainWithdrawalSeen {
+                settlement_id,
+                currency,
+                tx_id,
+            } => losses(settlement_id, currency, Withdrawn::Seen { tx_id })?,
+            ActDocument::OnChainWithdrawalFailed {
+                settlement_id,
+                currency,
+                reason,
+            } => losses(settlement_id, currency, Withdrawn::Failed { reason })?,
+            ActDocument::OnChainGainsFailed {
+                settlement_id,
+                currency,
+                reason,
+            } => ProposedAct::FailGains {
+                settlement_id: settlement(settlement_id)?,
+                currency: currency.parse().ok()?,
+                reason,
+            },
+            ActDocument::ReturnReceived {
+                settlement_id,
+                currency,
+            } => ProposedAct::ReturnReceived {
+                settlement_id: settlement(settlement_id)?,
+                currency: currency.parse().ok()?,
+            },
+            ActDocument::RejectOnChain {
+                settlement_id,
+                reason,
+            } => ProposedAct::RejectOnChain {
+                settlement_id: settlement(settlement_id)?,
+                reason,
+            },
+            ActDocument::RejectSettlement {
+                settlement_id,
+                reason,
+            } => ProposedAct::RejectSettlement {
+                settlement_id: settlement(settlement_id)?,
                 reason,
             },
             ActDocument::SetApprovalPolicy {

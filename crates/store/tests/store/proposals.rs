@@ -1,10 +1,11 @@
 //! What is proposed comes back as it was, whatever it is about.
 
 use rules::fund::WithdrawalEnding;
+use rules::onchain::Withdrawn;
 use rules::record::{
     ApprovalPolicy, LatestProposal, Proposal, ProposalState, ProposedAct, ProposedMovement,
 };
-use rules::{AllocationId, Keys, ProposalId, WithdrawalId};
+use rules::{AllocationId, Keys, OnChainDepositId, ProposalId, SettlementId, WithdrawalId};
 use store::ProposalFilter::{All, Approved, Expired, Open, Rejected};
 use testkit::TestDatabase;
 
@@ -49,6 +50,12 @@ async fn proposals(database: TestDatabase) {
         id: WithdrawalId(identifier(30, 1)),
         ending,
     };
+    let settlement_id = SettlementId(identifier(30, 4));
+    let losses = |withdrawn| ProposedAct::MoveLosses {
+        settlement_id,
+        currency: btc(),
+        withdrawn,
+    };
     let acts = [
         ProposedAct::BookDeposit(movement.clone()),
         ProposedAct::RequestWithdrawal(movement),
@@ -56,6 +63,38 @@ async fn proposals(database: TestDatabase) {
         finish(WithdrawalEnding::Cancelled),
         ProposedAct::ReleaseHold {
             id: AllocationId(identifier(30, 2)),
+            reason: TEXT.to_owned(),
+        },
+        ProposedAct::SeeDeposit {
+            id: OnChainDepositId(identifier(30, 3)),
+            amount: amount(10_i128.pow(38) - 1),
+            transfer_id: TEXT.to_owned(),
+        },
+        losses(Withdrawn::Started { tx_id: None }),
+        losses(Withdrawn::Started {
+            tx_id: Some(TEXT.to_owned()),
+        }),
+        losses(Withdrawn::Seen {
+            tx_id: TEXT.to_owned(),
+        }),
+        losses(Withdrawn::Failed {
+            reason: TEXT.to_owned(),
+        }),
+        ProposedAct::FailGains {
+            settlement_id,
+            currency: btc(),
+            reason: TEXT.to_owned(),
+        },
+        ProposedAct::ReturnReceived {
+            settlement_id,
+            currency: btc(),
+        },
+        ProposedAct::RejectOnChain {
+            settlement_id,
+            reason: TEXT.to_owned(),
+        },
+        ProposedAct::RejectSettlement {
+            settlement_id,
             reason: TEXT.to_owned(),
         },
         ProposedAct::SetApprovalPolicy {
@@ -105,7 +144,7 @@ async fn proposals(database: TestDatabase) {
         listed.expect("a list")
     };
     assert_eq!(listed(All, START).await, made);
-    // Those numbered 3 and 6 are pending; the former expires first, at the very moment.
+    // Every third is pending; the first of them expires first, at the very moment.
     for seconds in [299, 300, 600] {
         let now = START.plus_seconds(seconds);
         for (filter, wanted) in [
@@ -119,7 +158,7 @@ async fn proposals(database: TestDatabase) {
     }
     for (filter, state) in [(Approved, states[1]), (Rejected, states[2])] {
         let found = listed(filter, START).await;
-        assert_eq!(found.len(), 2);
+        assert_eq!(found.len(), 5);
         assert!(found.iter().all(|proposal| proposal.state == state));
     }
 }

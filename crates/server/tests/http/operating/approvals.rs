@@ -14,7 +14,7 @@ use super::{acts, done, fresh_id, get, post, put, refused, stands, with};
 use crate::fixture::{Options, World, issue_token, on_each_database, request};
 
 /// Another operator, with a token.
-async fn second_operator(world: &World) -> (UserId, String) {
+pub(crate) async fn second_operator(world: &World) -> (UserId, String) {
     let user = UserId(Uuid::new_v4());
     let role = Some(InstallationRole::Operator);
     let hand = world.network.installation();

@@ -1,7 +1,7 @@
 //! The operator API: what operators set up, book and solve, and who may.
 
 mod acts;
-mod approvals;
+pub(crate) mod approvals;
 mod authority;
 mod configurations;
 mod funding;

@@ -402,6 +402,7 @@ impl Play<'_> {
     async fn review(&mut self, party: usize, verdict: &str, then: &str) {
         let closure = self.closures.remove(&party).expect("a closure");
         let tail = format!("/dispute-closures/{closure}/{verdict}");
+        self.stage.require_second_operator(true).await;
         let (status, body) = self.stage.operate(false, &tail, json!({})).await;
         assert_eq!((status, text(&body, "name")), (403, "same_operator"));
         let notes = json!({"notes": "looked at the trades"});
@@ -412,6 +413,7 @@ impl Play<'_> {
         assert_eq!(closed["reviewNotes"], "looked at the trades");
         let (status, again) = self.stage.operate(true, &tail, notes).await;
         assert_eq!((status, &again["dispute"]), (200, &body["dispute"]));
+        self.stage.require_second_operator(false).await;
     }
 
     async fn act(&mut self, act: Act) {
