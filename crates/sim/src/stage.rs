@@ -57,6 +57,7 @@ impl Stage {
             let role = Some(InstallationRole::Operator);
             hand.put_user(user, "an operator".to_owned(), role).await?;
         }
+        hand.set_approval_policy(Some(true), None).await?;
         let mut clients = Vec::new();
         for number in 0..world.plan.clients {
             let id = World::client_enterprise(number);

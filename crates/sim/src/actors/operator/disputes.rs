@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use ledger::SignedAmount;
 use network::{AdjustmentRequest, DisputeView, Failure};
-use rules::record::{ClosureStatus, DisputeClosure};
+use rules::{
+    approve::Undertaken,
+    record::{ClosureStatus, DisputeClosure},
+};
 use store::Page;
 use uuid::Uuid;
 
@@ -148,8 +151,14 @@ impl Operator {
         };
         let told = world
             .persist(async |network| {
-                let operator = network.operator(self.deciding[0]);
-                operator.reject_settlement(id, "too late".to_owned()).await
+                let [one, other] = self.deciding.map(|user| network.operator(user));
+                let undertaken = one.reject_settlement(id, "too late".to_owned()).await?;
+                match undertaken {
+                    Undertaken::Done { .. } => Ok(()),
+                    Undertaken::Proposed(proposal) => {
+                        other.approve(proposal.id.0, None).await.map(drop)
+                    }
+                }
             })
             .await;
         world.note(format_args!("{id} is rejected: {}", told.is_ok()));

@@ -4,6 +4,7 @@
 use ledger::Currency;
 use network::{ChainObserver, Failure, Movement, OnChainView};
 use rules::{
+    approve::Undertaken,
     onchain::Withdrawn,
     record::{Direction, OnChainDeposit, OnChainLeg, Settlement},
 };
@@ -96,7 +97,7 @@ impl Operator {
         world: &World,
         deposit: &OnChainDeposit,
         units: u64,
-    ) -> Result<OnChainDeposit, Failure> {
+    ) -> Result<Undertaken<OnChainDeposit>, Failure> {
         let (id, amount) = (deposit.id.0, amount(units));
         let transfer = format!("custody-{}", deposit.on_chain_tx_id);
         world
@@ -113,7 +114,7 @@ impl Operator {
         let sent = lock(&world.chain).get(tx_id).copied();
         let Some(units) = sent else { return };
         match self.say_seen(world, deposit, units).await {
-            Ok(seen) => {
+            Ok(Undertaken::Done { outcome: seen, .. }) => {
                 let crossing = Crossing {
                     id: seen.id.0,
                     currency: seen.currency.to_string(),
@@ -121,6 +122,9 @@ impl Operator {
                 };
                 world.note(format_args!("{tx_id} is seen: {crossing:?}"));
                 lock(&world.promises).seen.insert(tx_id.clone(), crossing);
+            }
+            Ok(Undertaken::Proposed(_)) => {
+                world.broken("the installation needs nobody", tx_id.clone());
             }
             Err(_) if world.violation().is_some() => return,
             Err(failure) => world.broken("a deposit is seen", format!("{tx_id}: {failure}")),
@@ -161,7 +165,7 @@ impl Operator {
         world: &World,
         leg: &OnChainLeg,
         withdrawn: Withdrawn,
-    ) -> Result<Settlement, Failure> {
+    ) -> Result<Undertaken<Settlement>, Failure> {
         let (id, currency) = (leg.key.settlement_id.0, leg.key.currency.clone());
         let said = format!("losses of {id} in {currency}: {withdrawn:?}");
         let told = world
@@ -180,7 +184,7 @@ impl Operator {
         &self,
         world: &World,
         leg: &OnChainLeg,
-        told: &Result<Settlement, Failure>,
+        told: &Result<Undertaken<Settlement>, Failure>,
     ) {
         if told.is_ok() {
             let key = (leg.key.settlement_id.0, leg.key.currency.to_string());
