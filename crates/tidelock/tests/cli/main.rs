@@ -3,6 +3,7 @@
 mod clock;
 mod installation;
 mod keeping;
+mod recovering;
 
 use std::time::Duration;
 
