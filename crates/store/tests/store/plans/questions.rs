@@ -46,6 +46,19 @@ pub(super) struct Question {
     pub(super) plans: Vec<Plan>,
 }
 
+/// A filter of which one member says something, with the name of that member.
+macro_rules! only {
+    ($filter:ident, $member:ident: $value:expr) => {
+        (
+            stringify!($member),
+            $filter {
+                $member: $value,
+                ..$filter::default()
+            },
+        )
+    };
+}
+
 const PAGE: Page = Page {
     number: 1,
     size: 25,
@@ -179,20 +192,8 @@ fn allocation_filters() -> Vec<(&'static str, AllocationFilter)> {
     let (since, before) = (Some(START), Some(START.plus_seconds(1_000_000)));
     vec![
         ("none", none()),
-        (
-            "ids",
-            AllocationFilter {
-                ids: some(identifier(10, 1)),
-                ..none()
-            },
-        ),
-        (
-            "kinds",
-            AllocationFilter {
-                kinds: some(AllocationKind::Allocation),
-                ..none()
-            },
-        ),
+        only!(AllocationFilter, ids: some(identifier(10, 1))),
+        only!(AllocationFilter, kinds: some(AllocationKind::Allocation)),
         (
             "reserved",
             AllocationFilter {
@@ -207,62 +208,14 @@ fn allocation_filters() -> Vec<(&'static str, AllocationFilter)> {
                 ..none()
             },
         ),
-        (
-            "states",
-            AllocationFilter {
-                states: Some(vec!["cleared", "reserved"]),
-                ..none()
-            },
-        ),
-        (
-            "currencies",
-            AllocationFilter {
-                currencies: some(btc().to_string()),
-                ..none()
-            },
-        ),
-        (
-            "partner_currencies",
-            AllocationFilter {
-                partner_currencies: some("BTC".into()),
-                ..none()
-            },
-        ),
-        (
-            "connection_ids",
-            AllocationFilter {
-                connection_ids: some(link.connection().0),
-                ..none()
-            },
-        ),
-        (
-            "partner_ids",
-            AllocationFilter {
-                partner_ids: some(Exchange.partner().0),
-                ..none()
-            },
-        ),
-        (
-            "client_ids",
-            AllocationFilter {
-                client_ids: some(Alpha.client().0),
-                ..none()
-            },
-        ),
-        (
-            "created_since",
-            AllocationFilter {
-                created_since: since,
-                ..none()
-            },
-        ),
-        (
-            "created_before",
-            AllocationFilter {
-                created_before: before,
-                ..none()
-            },
-        ),
+        only!(AllocationFilter, states: Some(vec!["cleared", "reserved"])),
+        only!(AllocationFilter, currencies: some(btc().to_string())),
+        only!(AllocationFilter, partner_currencies: some("BTC".into())),
+        only!(AllocationFilter, connection_ids: some(link.connection().0)),
+        only!(AllocationFilter, partner_ids: some(Exchange.partner().0)),
+        only!(AllocationFilter, client_ids: some(Alpha.client().0)),
+        only!(AllocationFilter, created_since: since),
+        only!(AllocationFilter, created_before: before),
     ]
 }
 
@@ -281,62 +234,14 @@ fn connection_filters() -> Vec<(&'static str, ConnectionFilter)> {
     let link = Link(Alpha, Exchange);
     vec![
         ("none", none()),
-        (
-            "active",
-            ConnectionFilter {
-                active: Some(true),
-                ..none()
-            },
-        ),
-        (
-            "ids",
-            ConnectionFilter {
-                ids: some(link.connection().0),
-                ..none()
-            },
-        ),
-        (
-            "names",
-            ConnectionFilter {
-                names: some("name".into()),
-                ..none()
-            },
-        ),
-        (
-            "partner_ids",
-            ConnectionFilter {
-                partner_ids: some(Exchange.partner().0),
-                ..none()
-            },
-        ),
-        (
-            "client_ids",
-            ConnectionFilter {
-                client_ids: some(Alpha.client().0),
-                ..none()
-            },
-        ),
-        (
-            "partners_client_ids",
-            ConnectionFilter {
-                partners_client_ids: some("it".into()),
-                ..none()
-            },
-        ),
-        (
-            "partners_connection_ids",
-            ConnectionFilter {
-                partners_connection_ids: some("it".into()),
-                ..none()
-            },
-        ),
-        (
-            "initialized_only",
-            ConnectionFilter {
-                initialized_only: true,
-                ..none()
-            },
-        ),
+        only!(ConnectionFilter, active: Some(true)),
+        only!(ConnectionFilter, ids: some(link.connection().0)),
+        only!(ConnectionFilter, names: some("name".into())),
+        only!(ConnectionFilter, partner_ids: some(Exchange.partner().0)),
+        only!(ConnectionFilter, client_ids: some(Alpha.client().0)),
+        only!(ConnectionFilter, partners_client_ids: some("it".into())),
+        only!(ConnectionFilter, partners_connection_ids: some("it".into())),
+        only!(ConnectionFilter, initialized_only: true),
     ]
 }
 
@@ -359,83 +264,17 @@ fn settlement_filters() -> Vec<(&'static str, SettlementFilter)> {
     let (since, before) = (Some(START), Some(START.plus_seconds(1_000_000)));
     vec![
         ("none", none()),
-        (
-            "ids",
-            SettlementFilter {
-                ids: some(identifier(15, 1)),
-                ..none()
-            },
-        ),
-        (
-            "partner_ids",
-            SettlementFilter {
-                partner_ids: some(Exchange.partner().0),
-                ..none()
-            },
-        ),
-        (
-            "external_ids",
-            SettlementFilter {
-                external_ids: some("it".into()),
-                ..none()
-            },
-        ),
-        (
-            "states",
-            SettlementFilter {
-                states: some("completed"),
-                ..none()
-            },
-        ),
-        (
-            "party_connection_ids",
-            SettlementFilter {
-                party_connection_ids: some(link.connection().0),
-                ..none()
-            },
-        ),
-        (
-            "counterparty_connection_ids",
-            SettlementFilter {
-                counterparty_connection_ids: some(link.connection().0),
-                ..none()
-            },
-        ),
-        (
-            "disputed_only",
-            SettlementFilter {
-                disputed_only: true,
-                ..none()
-            },
-        ),
-        (
-            "created_since",
-            SettlementFilter {
-                created_since: since,
-                ..none()
-            },
-        ),
-        (
-            "created_before",
-            SettlementFilter {
-                created_before: before,
-                ..none()
-            },
-        ),
-        (
-            "updated_since",
-            SettlementFilter {
-                updated_since: since,
-                ..none()
-            },
-        ),
-        (
-            "updated_before",
-            SettlementFilter {
-                updated_before: before,
-                ..none()
-            },
-        ),
+        only!(SettlementFilter, ids: some(identifier(15, 1))),
+        only!(SettlementFilter, partner_ids: some(Exchange.partner().0)),
+        only!(SettlementFilter, external_ids: some("it".into())),
+        only!(SettlementFilter, states: some("completed")),
+        only!(SettlementFilter, party_connection_ids: some(link.connection().0)),
+        only!(SettlementFilter, counterparty_connection_ids: some(link.connection().0)),
+        only!(SettlementFilter, disputed_only: true),
+        only!(SettlementFilter, created_since: since),
+        only!(SettlementFilter, created_before: before),
+        only!(SettlementFilter, updated_since: since),
+        only!(SettlementFilter, updated_before: before),
     ]
 }
 
@@ -463,97 +302,19 @@ fn transfer_filters() -> Vec<(&'static str, TransferFilter)> {
     let (since, before) = (Some(START), Some(START.plus_seconds(1_000_000)));
     vec![
         ("none", none()),
-        (
-            "settlement_ids",
-            TransferFilter {
-                settlement_ids: some(identifier(97, 1)),
-                ..none()
-            },
-        ),
-        (
-            "currencies",
-            TransferFilter {
-                currencies: some(btc().to_string()),
-                ..none()
-            },
-        ),
-        (
-            "partner_currencies",
-            TransferFilter {
-                partner_currencies: some("BTC".into()),
-                ..none()
-            },
-        ),
-        (
-            "statuses",
-            TransferFilter {
-                statuses: some(TransferStatus::Completed),
-                ..none()
-            },
-        ),
-        (
-            "initiated_by",
-            TransferFilter {
-                initiated_by: some(Uuid::nil()),
-                ..none()
-            },
-        ),
-        (
-            "partner_ids",
-            TransferFilter {
-                partner_ids: some(Exchange.partner().0),
-                ..none()
-            },
-        ),
-        (
-            "settlement_states",
-            TransferFilter {
-                settlement_states: some("completed"),
-                ..none()
-            },
-        ),
-        (
-            "settlement_updated_since",
-            TransferFilter {
-                settlement_updated_since: since,
-                ..none()
-            },
-        ),
-        (
-            "settlement_updated_before",
-            TransferFilter {
-                settlement_updated_before: before,
-                ..none()
-            },
-        ),
-        (
-            "source_network_account_ids",
-            TransferFilter {
-                source_network_account_ids: some(account),
-                ..none()
-            },
-        ),
-        (
-            "source_go_account_ids",
-            TransferFilter {
-                source_go_account_ids: some(go_account),
-                ..none()
-            },
-        ),
-        (
-            "destination_network_account_ids",
-            TransferFilter {
-                destination_network_account_ids: some(account),
-                ..none()
-            },
-        ),
-        (
-            "destination_go_account_ids",
-            TransferFilter {
-                destination_go_account_ids: some(go_account),
-                ..none()
-            },
-        ),
+        only!(TransferFilter, settlement_ids: some(identifier(97, 1))),
+        only!(TransferFilter, currencies: some(btc().to_string())),
+        only!(TransferFilter, partner_currencies: some("BTC".into())),
+        only!(TransferFilter, statuses: some(TransferStatus::Completed)),
+        only!(TransferFilter, initiated_by: some(Uuid::nil())),
+        only!(TransferFilter, partner_ids: some(Exchange.partner().0)),
+        only!(TransferFilter, settlement_states: some("completed")),
+        only!(TransferFilter, settlement_updated_since: since),
+        only!(TransferFilter, settlement_updated_before: before),
+        only!(TransferFilter, source_network_account_ids: some(account)),
+        only!(TransferFilter, source_go_account_ids: some(go_account)),
+        only!(TransferFilter, destination_network_account_ids: some(account)),
+        only!(TransferFilter, destination_go_account_ids: some(go_account)),
     ]
 }
 
@@ -575,76 +336,16 @@ fn dispute_filters() -> Vec<(&'static str, DisputeFilter)> {
     let id = identifier(15, 1);
     vec![
         ("none", none()),
-        (
-            "ids",
-            DisputeFilter {
-                ids: some(id),
-                ..none()
-            },
-        ),
-        (
-            "settlement_ids",
-            DisputeFilter {
-                settlement_ids: some(id),
-                ..none()
-            },
-        ),
-        (
-            "settled_in_ids",
-            DisputeFilter {
-                settled_in_ids: some(id),
-                ..none()
-            },
-        ),
-        (
-            "closure_ids",
-            DisputeFilter {
-                closure_ids: some(id),
-                ..none()
-            },
-        ),
-        (
-            "connection_ids",
-            DisputeFilter {
-                connection_ids: some(id),
-                ..none()
-            },
-        ),
-        (
-            "partner_ids",
-            DisputeFilter {
-                partner_ids: some(id),
-                ..none()
-            },
-        ),
-        (
-            "client_ids",
-            DisputeFilter {
-                client_ids: some(id),
-                ..none()
-            },
-        ),
-        (
-            "settlement_external_ids",
-            DisputeFilter {
-                settlement_external_ids: some("it".into()),
-                ..none()
-            },
-        ),
-        (
-            "settled_in_external_ids",
-            DisputeFilter {
-                settled_in_external_ids: some("it".into()),
-                ..none()
-            },
-        ),
-        (
-            "closed",
-            DisputeFilter {
-                closed: Some(true),
-                ..none()
-            },
-        ),
+        only!(DisputeFilter, ids: some(id)),
+        only!(DisputeFilter, settlement_ids: some(id)),
+        only!(DisputeFilter, settled_in_ids: some(id)),
+        only!(DisputeFilter, closure_ids: some(id)),
+        only!(DisputeFilter, connection_ids: some(id)),
+        only!(DisputeFilter, partner_ids: some(id)),
+        only!(DisputeFilter, client_ids: some(id)),
+        only!(DisputeFilter, settlement_external_ids: some("it".into())),
+        only!(DisputeFilter, settled_in_external_ids: some("it".into())),
+        only!(DisputeFilter, closed: Some(true)),
         (
             "open",
             DisputeFilter {
@@ -652,13 +353,7 @@ fn dispute_filters() -> Vec<(&'static str, DisputeFilter)> {
                 ..none()
             },
         ),
-        (
-            "retracted",
-            DisputeFilter {
-                retracted: Some(true),
-                ..none()
-            },
-        ),
+        only!(DisputeFilter, retracted: Some(true)),
     ]
 }
 
@@ -676,62 +371,14 @@ fn partner_filters() -> Vec<(&'static str, PartnerFilter)> {
     } = none();
     vec![
         ("none", none()),
-        (
-            "ids",
-            PartnerFilter {
-                ids: some(Exchange.partner().0),
-                ..none()
-            },
-        ),
-        (
-            "names",
-            PartnerFilter {
-                names: some("it".into()),
-                ..none()
-            },
-        ),
-        (
-            "institution_ids",
-            PartnerFilter {
-                institution_ids: some(Uuid::nil()),
-                ..none()
-            },
-        ),
-        (
-            "institution_identifiers",
-            PartnerFilter {
-                institution_identifiers: some("it".into()),
-                ..none()
-            },
-        ),
-        (
-            "enterprise_id",
-            PartnerFilter {
-                enterprise_id: Some(Exchange.enterprise()),
-                ..none()
-            },
-        ),
-        (
-            "active",
-            PartnerFilter {
-                active: Some(true),
-                ..none()
-            },
-        ),
-        (
-            "trust_org",
-            PartnerFilter {
-                trust_org: Some("it".into()),
-                ..none()
-            },
-        ),
-        (
-            "allocation_policies_enabled",
-            PartnerFilter {
-                allocation_policies_enabled: Some(true),
-                ..none()
-            },
-        ),
+        only!(PartnerFilter, ids: some(Exchange.partner().0)),
+        only!(PartnerFilter, names: some("it".into())),
+        only!(PartnerFilter, institution_ids: some(Uuid::nil())),
+        only!(PartnerFilter, institution_identifiers: some("it".into())),
+        only!(PartnerFilter, enterprise_id: Some(Exchange.enterprise())),
+        only!(PartnerFilter, active: Some(true)),
+        only!(PartnerFilter, trust_org: Some("it".into())),
+        only!(PartnerFilter, allocation_policies_enabled: Some(true)),
     ]
 }
 
@@ -746,41 +393,11 @@ fn act_filters() -> Vec<(&'static str, ActFilter)> {
     } = none();
     vec![
         ("none", none()),
-        (
-            "act",
-            ActFilter {
-                act: Some("it".into()),
-                ..none()
-            },
-        ),
-        (
-            "subject",
-            ActFilter {
-                subject: Some("it".into()),
-                ..none()
-            },
-        ),
-        (
-            "user_id",
-            ActFilter {
-                user_id: Some(Alpha.user()),
-                ..none()
-            },
-        ),
-        (
-            "from",
-            ActFilter {
-                from: Some(START),
-                ..none()
-            },
-        ),
-        (
-            "before",
-            ActFilter {
-                before: Some(START.plus_seconds(1_000_000)),
-                ..none()
-            },
-        ),
+        only!(ActFilter, act: Some("it".into())),
+        only!(ActFilter, subject: Some("it".into())),
+        only!(ActFilter, user_id: Some(Alpha.user())),
+        only!(ActFilter, from: Some(START)),
+        only!(ActFilter, before: Some(START.plus_seconds(1_000_000))),
     ]
 }
 
