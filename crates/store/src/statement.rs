@@ -77,7 +77,8 @@ pub(crate) struct Line<'entries> {
 }
 
 /// What entries leave on accounts: for each account the number of the last entry that moved it,
-/// and all lines. `after` is what the accounts hold after the last of the entries.
+/// and all lines, in the order of their keys. `after` is what the accounts hold after the last of
+/// the entries.
 pub(crate) fn lines(
     entries: &[Entry],
     first_entry: i64,
@@ -101,6 +102,8 @@ pub(crate) fn lines(
             balance.held = balance.held.wrapping_sub(held);
         }
     }
+    // In the order of their keys, so that each page of the tree is filled once and from its front.
+    lines.sort_unstable_by_key(|line| (line.account.owner, line.entry));
     (last_entries, lines)
 }
 
