@@ -10,6 +10,7 @@ mod read;
 mod reserve;
 mod series;
 mod settle;
+mod shape;
 mod stage;
 
 use std::path::PathBuf;

@@ -1,8 +1,7 @@
 //! `settle`: settlements of many transfers, each one request and one atomic commit.
 //!
-//! A transfer is one connection in one currency, so there are a thousand connections and fifty
-//! currencies. Settlements gain and lose the same in turn. Beside them stands what the database
-//! does with the same postings without us, from prepared batches.
+//! Beside them stands what the database does with the same postings without us, from prepared
+//! batches.
 
 use std::time::Duration;
 
@@ -13,7 +12,6 @@ use wire::api::{
 };
 
 use crate::{
-    arguments::Bench,
     bare,
     installation::Installation,
     load::{self, Until},
@@ -23,6 +21,7 @@ use crate::{
     workload::{
         Ground,
         series::{Series, figures},
+        shape::{Shape, quantity},
     },
 };
 
@@ -31,15 +30,6 @@ const RESERVING: usize = 8;
 
 /// How long settlements of one size are made, even if not all of them are done then.
 const AT_MOST: Duration = Duration::from_secs(60);
-
-/// The shape of a settlement: how many connections and currencies it has, how many requests are on
-/// their way at the same time, and how many of them are made in a run.
-struct Shape {
-    connections: usize,
-    currencies: usize,
-    at_once: usize,
-    count: usize,
-}
 
 /// What came of settlements of one size.
 #[derive(Clone, Debug, Serialize)]
@@ -57,31 +47,12 @@ pub(crate) struct Settled {
     pub(crate) reserve_per_second: f64,
 }
 
-fn shapes(bench: &Bench) -> Vec<Shape> {
-    let shape = |connections, currencies, at_once, count| Shape {
-        connections,
-        currencies,
-        at_once,
-        count,
-    };
-    match bench.quick {
-        true => vec![shape(10, 1, 4, 20), shape(20, 5, 1, 4)],
-        false => vec![
-            shape(10, 1, 16, 6_000),
-            shape(100, 10, 4, 240),
-            shape(1_000, 50, 1, 8),
-        ],
-    }
-}
-
 pub(crate) async fn measure(
     ground: &Ground<'_>,
     report: &mut DatabaseReport,
 ) -> anyhow::Result<()> {
-    let bench = ground.bench;
-    let shapes = shapes(bench);
-    let most = |of: fn(&Shape) -> usize| shapes.iter().map(of).max().unwrap_or(1);
-    let (connections, currencies) = (most(|s| s.connections), most(|s| s.currencies));
+    let shapes = Shape::all(ground.bench, [6_000, 240, 8]);
+    let (connections, currencies) = Shape::ground(&shapes);
     let accounts = connections * currencies + currencies;
     let bare = bare::measure(ground, accounts).await?;
     for figures in &bare {
@@ -128,16 +99,8 @@ async fn settle(
     stage: &Stage,
     shape: &Shape,
 ) -> anyhow::Result<Settled> {
-    let transfers = shape.connections * shape.currencies;
-    // The first gives everybody something to lose, whatever order the others come in.
-    let maker = |number: usize, into: &mut Vec<u8>| {
-        let quantity = match number {
-            0 => "1000000000",
-            _ if number.is_multiple_of(2) => "1000",
-            _ => "-1000",
-        };
-        settlement(stage, shape, number, quantity, into)
-    };
+    let transfers = shape.transfers();
+    let maker = |number: usize, into: &mut Vec<u8>| settlement(stage, shape, number, into);
     let series = Series::new(installation, &maker, 200);
     let address = installation.address()?;
     load::send(
@@ -183,17 +146,16 @@ fn settlement(
     stage: &Stage,
     shape: &Shape,
     number: usize,
-    quantity: &str,
     into: &mut Vec<u8>,
 ) -> anyhow::Result<()> {
     let connections = stage.clients.iter().flat_map(|party| &party.connections);
-    let mut amounts = Vec::with_capacity(shape.connections * shape.currencies);
+    let mut amounts = Vec::with_capacity(shape.transfers());
     for connection in connections.take(shape.connections) {
         for currency in 0..shape.currencies {
             amounts.push(PartyAmount {
                 connection_id: *connection,
                 currency: ticker(currency),
-                quantity: PartnerQuantity::parse(quantity)?,
+                quantity: PartnerQuantity::parse(quantity(number))?,
             });
         }
     }

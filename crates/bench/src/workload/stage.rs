@@ -13,7 +13,6 @@ use serde_json::json;
 use wire::{api::settlements::PartnerSettlementsFilter, filters::Page};
 
 use crate::{
-    arguments::Bench,
     installation::{Clock, Installation},
     load::{self, Until},
     partner::StallingPartner,
@@ -22,6 +21,7 @@ use crate::{
     workload::{
         Ground,
         series::{Series, figures},
+        shape::{Shape, quantity},
     },
 };
 
@@ -37,13 +37,6 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// How many settlements are looked at in one request.
 const PAGE: u32 = 500;
-
-struct Shape {
-    connections: usize,
-    currencies: usize,
-    at_once: usize,
-    count: usize,
-}
 
 /// What came of staged settlements of one size.
 #[derive(Clone, Debug, Serialize)]
@@ -61,30 +54,12 @@ pub(crate) struct Staged {
     pub(crate) finalized_transfers_per_second: f64,
 }
 
-fn shapes(bench: &Bench) -> Vec<Shape> {
-    let shape = |connections, currencies, at_once, count| Shape {
-        connections,
-        currencies,
-        at_once,
-        count,
-    };
-    match bench.quick {
-        true => vec![shape(10, 1, 4, 20), shape(20, 5, 1, 4)],
-        false => vec![
-            shape(10, 1, 16, 2_000),
-            shape(100, 10, 4, 100),
-            shape(1_000, 50, 1, 2),
-        ],
-    }
-}
-
 pub(crate) async fn measure(
     ground: &Ground<'_>,
     report: &mut DatabaseReport,
 ) -> anyhow::Result<()> {
-    let shapes = shapes(ground.bench);
-    let most = |of: fn(&Shape) -> usize| shapes.iter().map(of).max().unwrap_or(1);
-    let (connections, currencies) = (most(|s| s.connections), most(|s| s.currencies));
+    let shapes = Shape::all(ground.bench, [2_000, 100, 2]);
+    let (connections, currencies) = Shape::ground(&shapes);
     let partner = StallingPartner::start(&ground.folder).await?;
     let installation =
         Installation::with_clock(&ground.folder, ground.cluster, Clock::Test).await?;
@@ -125,19 +100,11 @@ async fn staged(
     stage: &Stage,
     shape: &Shape,
 ) -> anyhow::Result<Staged> {
-    let transfers = shape.connections * shape.currencies;
-    // The first gives everybody something to lose; what the others gain cannot be lost before it
-    // is booked.
-    let maker = |number: usize, into: &mut Vec<u8>| {
-        let quantity = match number {
-            0 => "1000000000",
-            _ if number.is_multiple_of(2) => "1000",
-            _ => "-1000",
-        };
-        settlement(stage, shape, number, quantity, into)
-    };
+    let transfers = shape.transfers();
+    let maker = |number: usize, into: &mut Vec<u8>| settlement(stage, shape, number, into);
     let series = Series::new(installation, &maker, 200);
     let address = installation.address()?;
+    // What the others win cannot be lost before the first is booked.
     let first = vec![series.load(1, 1.0)?];
     load::send(address, first, Until::FirstIsDone(AT_MOST)).await?;
     finalize(installation, stage).await?;
@@ -204,14 +171,13 @@ fn settlement(
     stage: &Stage,
     shape: &Shape,
     number: usize,
-    quantity: &str,
     into: &mut Vec<u8>,
 ) -> anyhow::Result<()> {
     let connections = stage.clients.iter().flat_map(|party| &party.connections);
     let mut amounts = serde_json::Map::new();
     for connection in connections.take(shape.connections) {
         let of_connection: serde_json::Map<_, _> = (0..shape.currencies)
-            .map(|currency| (ticker(currency), json!(quantity)))
+            .map(|currency| (ticker(currency), json!(quantity(number))))
             .collect();
         amounts.insert(connection.to_string(), of_connection.into());
     }
