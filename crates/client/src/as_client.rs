@@ -1,4 +1,4 @@
-//! What an enterprise does as a client of the network (C1 to C18). Every operation has the errors
+//! What an enterprise does as a client of the network (C1 to C22). Every operation has the errors
 //! of [`Client::send`]; signed ones also [`ClientError::NoSigningKey`].
 
 use reqwest::Method;
@@ -16,10 +16,12 @@ use wire::api::connections::{
 use wire::api::currencies::{SupportedCurrenciesFilter, SupportedCurrenciesResponse};
 use wire::api::partners::{PartnersFilter, PartnersResponse};
 use wire::api::settlements::{
-    ClientSettlementFilter, ClientSettlementResponse, ClientSettlementsFilter,
-    ClientSettlementsResponse, SettlementTransfersFilter, SettlementTransfersResponse,
+    ClientClosureResponse, ClientDisputesFilter, ClientSettlementFilter, ClientSettlementResponse,
+    ClientSettlementsFilter, ClientSettlementsResponse, DisputeConcession, DisputeResponse,
+    DisputeUpdate, DisputesResponse, NewDispute, SettlementTransfersFilter,
+    SettlementTransfersResponse,
 };
-use wire::api::signed::SigningPayload;
+use wire::api::signed::{Content, SigningPayload};
 
 use crate::{Client, ClientError, Prepared};
 
@@ -204,6 +206,94 @@ impl Client {
     ) -> Result<SettlementTransfersResponse, ClientError> {
         let prepared = Prepared::get(self.path("/clients/settlementTransfers"), filter.pairs());
         self.send(&prepared).await
+    }
+
+    /// Signs an objection to a settlement (C19).
+    pub fn prepare_dispute(
+        &self,
+        settlement_id: Uuid,
+        content: NewDispute,
+    ) -> Result<Prepared<DisputeResponse>, ClientError> {
+        let settlement = settlement_id.to_string();
+        let path = [
+            ("settlementId", settlement.as_str()),
+            ("enterpriseId", self.enterprise_id()),
+        ];
+        let tail = format!("/clients/settlements/{settlement}/disputes");
+        self.sign(Method::POST, &tail, &path, content)
+    }
+
+    /// Disputes a settlement for one connection, within its dispute window (C19).
+    pub async fn open_dispute(
+        &self,
+        settlement_id: Uuid,
+        content: NewDispute,
+    ) -> Result<DisputeResponse, ClientError> {
+        self.send(&self.prepare_dispute(settlement_id, content)?)
+            .await
+    }
+
+    /// Signs that a dispute is amended, taken back or raised again (C20).
+    pub fn prepare_dispute_update(
+        &self,
+        dispute_id: Uuid,
+        content: DisputeUpdate,
+    ) -> Result<Prepared<DisputeResponse>, ClientError> {
+        self.sign_dispute(Method::PUT, dispute_id, "", content)
+    }
+
+    /// Amends a dispute, takes it back or raises it again, within the dispute window (C20).
+    pub async fn update_dispute(
+        &self,
+        dispute_id: Uuid,
+        content: DisputeUpdate,
+    ) -> Result<DisputeResponse, ClientError> {
+        self.send(&self.prepare_dispute_update(dispute_id, content)?)
+            .await
+    }
+
+    /// Signs that what was posted stands after all (C21).
+    pub fn prepare_dispute_concession(
+        &self,
+        dispute_id: Uuid,
+        content: DisputeConcession,
+    ) -> Result<Prepared<ClientClosureResponse>, ClientError> {
+        self.sign_dispute(Method::POST, dispute_id, "/close", content)
+    }
+
+    /// Closes a dispute: what was posted stands (C21).
+    pub async fn close_dispute(
+        &self,
+        dispute_id: Uuid,
+        content: DisputeConcession,
+    ) -> Result<ClientClosureResponse, ClientError> {
+        self.send(&self.prepare_dispute_concession(dispute_id, content)?)
+            .await
+    }
+
+    /// Lists the client's disputes (C22).
+    pub async fn client_disputes(
+        &self,
+        filter: &ClientDisputesFilter,
+    ) -> Result<DisputesResponse, ClientError> {
+        let prepared = Prepared::get(self.path("/clients/settlement/disputes"), filter.pairs());
+        self.send(&prepared).await
+    }
+
+    fn sign_dispute<C: Content, T>(
+        &self,
+        method: Method,
+        dispute_id: Uuid,
+        act: &str,
+        content: C,
+    ) -> Result<Prepared<T>, ClientError> {
+        let dispute = dispute_id.to_string();
+        let path = [
+            ("disputeId", dispute.as_str()),
+            ("enterpriseId", self.enterprise_id()),
+        ];
+        let tail = format!("/clients/settlements/disputes/{dispute}{act}");
+        self.sign(method, &tail, &path, content)
     }
 
     fn sign_movement<T>(

@@ -1,5 +1,5 @@
-//! What an enterprise does as a partner of the network (P1 to P10, P13, P14). Every operation has
-//! the errors of [`Client::send`]; signed ones also [`ClientError::NoSigningKey`].
+//! What an enterprise does as a partner of the network (P1 to P11, P13 to P15). Every operation
+//! has the errors of [`Client::send`]; signed ones also [`ClientError::NoSigningKey`].
 
 use reqwest::Method;
 use uuid::Uuid;
@@ -11,8 +11,9 @@ use wire::api::balances::{PartnerBalancesFilter, PartnerBalancesResponse};
 use wire::api::connections::{ConnectionResponse, ConnectionsResponse, PartnerConnectionsFilter};
 use wire::api::partners::{NewPartner, PartnerResponse};
 use wire::api::settlements::{
-    NewSettlement, PartnerSettlementFilter, PartnerSettlementResponse, PartnerSettlementsFilter,
-    PartnerSettlementsResponse, SettlementCompleted, SettlementToSign,
+    DisputesResponse, NewSettlement, NewStagedSettlement, PartnerDisputesFilter,
+    PartnerSettlementFilter, PartnerSettlementResponse, PartnerSettlementsFilter,
+    PartnerSettlementsResponse, SettlementCompleted, SettlementToSign, StagedSettlementResponse,
 };
 use wire::api::signed::SigningPayload;
 
@@ -124,6 +125,24 @@ impl Client {
         self.send(&self.prepare_settlement(content)?).await
     }
 
+    /// Signs a settlement that clients may dispute (P11).
+    pub fn prepare_staged_settlement(
+        &self,
+        content: NewStagedSettlement,
+    ) -> Result<Prepared<StagedSettlementResponse>, ClientError> {
+        let path = [("enterpriseId", self.enterprise_id())];
+        let to = self.path_of("v2", "/partners/settlements");
+        self.sign_to(Method::POST, to, &path, content)
+    }
+
+    /// Stages a settlement, which clients may dispute until the dispute window ends (P11).
+    pub async fn stage(
+        &self,
+        content: NewStagedSettlement,
+    ) -> Result<StagedSettlementResponse, ClientError> {
+        self.send(&self.prepare_staged_settlement(content)?).await
+    }
+
     /// Lists the partner's settlements (P13).
     pub async fn partner_settlements(
         &self,
@@ -140,6 +159,15 @@ impl Client {
         filter: &PartnerSettlementFilter,
     ) -> Result<PartnerSettlementResponse, ClientError> {
         let path = self.path(&format!("/partners/settlements/{id}"));
+        self.send(&Prepared::get(path, filter.pairs())).await
+    }
+
+    /// Lists the disputes that clients have raised against the partner (P15).
+    pub async fn partner_disputes(
+        &self,
+        filter: &PartnerDisputesFilter,
+    ) -> Result<DisputesResponse, ClientError> {
+        let path = self.path("/partners/settlement/disputes");
         self.send(&Prepared::get(path, filter.pairs())).await
     }
 }

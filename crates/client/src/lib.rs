@@ -141,7 +141,13 @@ impl Client {
 
     /// The path of an operation of the enterprise.
     fn path(&self, tail: &str) -> String {
-        format!("/api/network/v1/enterprises/{}{tail}", self.enterprise_id)
+        self.path_of("v1", tail)
+    }
+
+    /// The path of an operation in this version.
+    fn path_of(&self, version: &str, tail: &str) -> String {
+        let enterprise = &self.enterprise_id;
+        format!("/api/network/{version}/enterprises/{enterprise}{tail}")
     }
 }
 

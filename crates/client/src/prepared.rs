@@ -98,6 +98,17 @@ impl Client {
         method: Method,
         tail: &str,
         path: &[(&str, &str)],
+        content: C,
+    ) -> Result<Prepared<T>, ClientError> {
+        self.sign_to(method, self.path(tail), path, content)
+    }
+
+    /// The same, to a whole path.
+    pub(crate) fn sign_to<C: Content, T>(
+        &self,
+        method: Method,
+        to: String,
+        path: &[(&str, &str)],
         mut content: C,
     ) -> Result<Prepared<T>, ClientError> {
         let key = self.key.as_ref().ok_or(ClientError::NoSigningKey)?;
@@ -114,7 +125,7 @@ impl Client {
             payload,
             signature,
         };
-        Prepared::write(method, self.path(tail), &signed)
+        Prepared::write(method, to, &signed)
     }
 }
 

@@ -12,8 +12,11 @@ use wire::api::DateTime;
 use wire::api::allocations::{AcceptedAllocation, AllocationUpdate, NewAllocation};
 use wire::api::partners::PartnersFilter;
 use wire::api::quantity::ClientAmount;
-use wire::api::settlements::{NewSettlement, PartyAmount, Settlement, SettlementAmounts};
-use wire::api::signed::{Content as _, Signed};
+use wire::api::settlements::{
+    DisputeConcession, DisputeUpdate, NewDispute, NewSettlement, NewStagedSettlement, PartyAmount,
+    Settlement, SettlementAmounts,
+};
+use wire::api::signed::{Content, Signed};
 use wire::filters::Page;
 use wire::json::Json;
 use wire::payload;
@@ -426,6 +429,70 @@ fn prepared_settlements_and_updates_are_what_the_network_wants() {
     let request = Signed::<AllocationUpdate>::read(&body).unwrap();
     payload::check(&request.payload, &body, &[], AllocationUpdate::UNSIGNED).unwrap();
     assert!(!request.payload.contains("policyResult"));
+}
+
+/// Whatever is signed about a dispute names in its payload what its path names.
+#[test]
+fn prepared_disputes_are_what_the_network_wants() {
+    fn checked<T, C: Content>(prepared: &Prepared<T>, path: &[(&str, &str)]) -> C {
+        let body = Json::parse(prepared.body()).unwrap();
+        let request = Signed::<C>::read(&body).unwrap();
+        payload::check(&request.payload, &body, path, C::UNSIGNED).unwrap();
+        for (name, value) in path {
+            assert!(request.payload.contains(value), "{name}");
+        }
+        request.content
+    }
+    let (client, id) = (client(), Uuid::from_u128(7));
+    let text = id.to_string();
+    let all = "/api/network/v1/enterprises/e1/clients/settlements";
+
+    let dispute = NewDispute {
+        connection_id: connection(),
+        reason: None,
+        expected_transfers: [("ofcbtc".to_owned(), "-5".to_owned())].into(),
+        nonce: "mine".to_owned(),
+    };
+    let prepared = client.prepare_dispute(id, dispute.clone()).unwrap();
+    assert_eq!(prepared.path(), format!("{all}/{id}/disputes"));
+    let path = [("settlementId", text.as_str()), ("enterpriseId", "e1")];
+    assert_eq!(checked::<_, NewDispute>(&prepared, &path), dispute);
+
+    let path = [("disputeId", text.as_str()), ("enterpriseId", "e1")];
+    let update = DisputeUpdate {
+        connection_id: connection(),
+        retracted: true,
+        reason: Some("it is right".to_owned()),
+        expected_transfers: None,
+        nonce: "mine".to_owned(),
+    };
+    let prepared = client.prepare_dispute_update(id, update.clone()).unwrap();
+    assert_eq!(prepared.path(), format!("{all}/disputes/{id}"));
+    assert_eq!(checked::<_, DisputeUpdate>(&prepared, &path), update);
+
+    let concession = DisputeConcession {
+        notes: "it is right".to_owned(),
+        nonce: String::new(),
+    };
+    let prepared = client.prepare_dispute_concession(id, concession).unwrap();
+    assert_eq!(prepared.path(), format!("{all}/disputes/{id}/close"));
+    let concession: DisputeConcession = checked(&prepared, &path);
+    assert_eq!(concession.nonce.len(), 64, "a fresh one is drawn");
+
+    let staged = NewStagedSettlement {
+        settlement: NewSettlement {
+            external_id: "s1".to_owned(),
+            notes: None,
+            settlement_amounts: SettlementAmounts::Party(Vec::new()),
+            nonce: "mine".to_owned(),
+        },
+        cutoff_at: DateTime(1_000_000),
+    };
+    let prepared = client.prepare_staged_settlement(staged.clone()).unwrap();
+    let path = "/api/network/v2/enterprises/e1/partners/settlements";
+    assert_eq!(prepared.path(), path);
+    let read: NewStagedSettlement = checked(&prepared, &[("enterpriseId", "e1")]);
+    assert_eq!(read, staged);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod clock;
 mod connection;
 mod currency;
 mod deposit;
+mod dispute;
 mod enterprise;
 mod go_account;
 mod hold;
@@ -20,6 +21,7 @@ mod partner;
 mod partner_configuration;
 mod proposal;
 mod request;
+mod settlement;
 mod token;
 mod user;
 mod withdrawal;
@@ -115,6 +117,12 @@ enum Noun {
     /// What operators did
     #[command(subcommand)]
     Act(act::Verb),
+    /// Clients' objections to settlements: how they end, and its review
+    #[command(subcommand)]
+    Dispute(dispute::Verb),
+    /// Staged settlements that have failed
+    #[command(subcommand)]
+    Settlement(settlement::Verb),
     /// Settlement over the chain: what was seen there, and giving up what will not come
     #[command(subcommand)]
     OnChain(on_chain::Verb),
@@ -153,6 +161,8 @@ impl OperatorCommand {
             Noun::Proposal(verb) => verb.request(),
             Noun::Installation(verb) => verb.request(),
             Noun::Act(verb) => verb.request(),
+            Noun::Dispute(verb) => verb.request(),
+            Noun::Settlement(verb) => verb.request(),
             Noun::OnChain(verb) => verb.request(),
             Noun::Clock(verb) => verb.request(),
             Noun::Apply { file } => {
@@ -207,6 +217,7 @@ mod tests {
             Noun::Token(verb) => verb.request(),
             Noun::Partner(verb) => verb.request(),
             Noun::Deposit(verb) => verb.request(),
+            Noun::Dispute(verb) => verb.request(),
             Noun::OnChain(verb) => verb.request(),
             Noun::Clock(verb) => verb.request(),
             _ => panic!("the test does not know this noun"),
@@ -237,6 +248,15 @@ mod tests {
         let path = "/onChainSettlements/s/losses/ofcbtc/seen";
         let body = serde_json::json!({"onChainTxId": "b1"});
         assert_eq!(seen, Request::Post(path.to_owned(), body));
+
+        let words = "dispute close d --notes n --adjustment ofcbtc=-5 --adjustment ofcusdt=7@c";
+        let words: Vec<&str> = words.split(' ').collect();
+        let body = serde_json::json!({"notes": "n", "adjustments": [
+            {"currency": "ofcbtc", "quantity": "-5", "counterpartyConnectionId": null},
+            {"currency": "ofcusdt", "quantity": "7", "counterpartyConnectionId": "c"},
+        ]});
+        let closed = Request::Post("/disputes/d/closures".to_owned(), body);
+        assert_eq!(request(&words), closed);
 
         let advanced = request(&["clock", "advance", "--seconds", "60"]);
         let body = serde_json::json!({"seconds": 60, "to": null});

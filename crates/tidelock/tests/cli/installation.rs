@@ -61,7 +61,7 @@ pub(crate) async fn tidelock(words: &[&str], environment: &[(&str, &str)]) -> Ra
     }
 }
 
-/// A new installation on SQLite.
+/// A new installation, on SQLite if nothing else is said.
 pub(crate) struct Installation {
     folder: TempDir,
     pub(crate) database: TestDatabase,
@@ -75,9 +75,14 @@ impl Installation {
 
     /// The same, told more.
     pub(crate) async fn make_with(more: &[&str]) -> Installation {
+        Installation::make_on(testkit::sqlite::fresh_file(), more).await
+    }
+
+    /// The same on this database.
+    pub(crate) async fn make_on(database: TestDatabase, more: &[&str]) -> Installation {
         let mut installation = Installation {
             folder: tempfile::tempdir().expect("a folder"),
-            database: testkit::sqlite::fresh_file(),
+            database,
             operator_token: String::new(),
         };
         let made = installation.run(&[&["init"], more].concat()).await;
@@ -175,10 +180,15 @@ impl Server {
 
     /// Runs `tidelock operator` against the network.
     pub(crate) async fn operator(&self, words: &[&str]) -> Ran {
+        self.operator_with(&self.operator_token, words).await
+    }
+
+    /// The same with another operator's token.
+    pub(crate) async fn operator_with(&self, token: &str, words: &[&str]) -> Ran {
         let words = [&["operator"], words].concat();
         let environment = [
             ("TIDELOCK_URL", self.url.as_str()),
-            ("TIDELOCK_OPERATOR_TOKEN", self.operator_token.as_str()),
+            ("TIDELOCK_OPERATOR_TOKEN", token),
         ];
         tidelock(&words, &environment).await
     }
