@@ -10,6 +10,7 @@ use partner::{Ending, TellAnswer};
 use rules::{
     AllocationId, ConnectionId, PartnerId,
     deliver::{Delivered, Lease, Undelivered},
+    planted::{Fault, is_planted},
     record::{Message, MessageCall},
 };
 use tokio::time::Instant;
@@ -172,6 +173,9 @@ impl Network {
             return Ok(());
         };
         let subject = message.subject;
+        if is_planted(Fault::InactiveIsNotCalled) && self.is_inactive(message.partner_id).await? {
+            return Ok(());
+        }
         match call {
             MessageCall::Connect => {
                 if let Some(connection) = self.store().connection(ConnectionId(subject)).await? {

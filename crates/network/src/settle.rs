@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ledger::{EntryId, SignedAmount};
 use rules::{
     ConnectionId, SettlementId, Signed,
+    planted::{Fault::SuspendedIsNotSettled, is_planted},
     record::{Connection, Partner, Settlement, SettlementForm, TransferParty},
     settle::{Settle, SettlementLine},
 };
@@ -141,6 +142,7 @@ impl Network {
             .into_iter()
             .filter(|c| c.partner_enterprise_id == caller.enterprise.id)
             .filter(|c| c.partners_ids().is_some())
+            .filter(|c| c.suspended.is_none() || !is_planted(SuspendedIsNotSettled))
             .map(|c| (c.id.0, c))
             .collect();
         let mut faults = Faults::default();

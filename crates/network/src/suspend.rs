@@ -1,14 +1,22 @@
 //! What operators stop and resume, and the public keys of partners.
 
 use rules::{
-    ClientId, ConnectionId, EnterpriseId,
+    ClientId, ConnectionId, EnterpriseId, PartnerId,
     partner_key::SetPartnerKey,
     record::{Client, Connection, PartnerConfiguration},
     suspend::{SuspendClient, SuspendConnection},
 };
 use wire::connection_key::is_public_key;
 
-use crate::{Failure, Operator};
+use crate::{Failure, Network, Operator};
+
+impl Network {
+    /// Whether a partner is inactive. Only planted faults ask: what is under way with it goes on.
+    pub(crate) async fn is_inactive(&self, id: PartnerId) -> Result<bool, Failure> {
+        let partner = self.store().partner(id).await?;
+        Ok(partner.is_some_and(|partner| !partner.active))
+    }
+}
 
 impl Operator<'_> {
     /// Suspends or reactivates a client.

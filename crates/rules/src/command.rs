@@ -2,7 +2,7 @@
 
 use ledger::Timestamp;
 
-use crate::{Draft, Keys, Refusal, View};
+use crate::{Draft, Keys, Refusal, View, accepted};
 
 /// An act that may change the network's state.
 ///
@@ -82,6 +82,7 @@ impl<C: Command> Decidable for Submission<C> {
         let mut draft = Draft::on(view);
         let answer = self.command.decide(&mut draft, now);
         if answer.is_ok() {
+            accepted::note::<C>();
             let written = draft.into_written();
             view.accept(written);
         }

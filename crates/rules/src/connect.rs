@@ -6,6 +6,7 @@ use crate::{
     Class, Command, ConnectionId, Draft, EnterpriseId, Keys, PartnerId, Reason, Refusal, Signed,
     View,
     deliver::due_message,
+    planted::{Fault, is_planted},
     record::{
         Client, Connection, ConnectionState, KeySchema, Message, MessageCall, Partner,
         PartnerConfiguration,
@@ -90,7 +91,9 @@ impl Command for OpenConnection {
                 None => Err(Refusal::nonce_taken()),
             };
         }
-        self.check_rules(draft, &client, &partner)?;
+        if !is_planted(Fault::StoppedConnects) {
+            self.check_rules(draft, &client, &partner)?;
+        }
         let connection = Connection {
             id: self.id,
             name: self.name.clone(),
@@ -280,6 +283,9 @@ impl Command for UpdateConnection {
         match (&mut connection.suspended, self.active) {
             (_, None) => {}
             (None, Some(active)) => connection.active = active,
+            (Some(_), Some(true)) if is_planted(Fault::SuspendedIsActivated) => {
+                connection.active = true;
+            }
             (Some(_), Some(true)) => return Err(refuse_suspended()),
             // It stays inactive once it is reactivated.
             (Some(suspended), Some(false)) => suspended.wanted_active = false,

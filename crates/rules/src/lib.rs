@@ -11,6 +11,7 @@ mod refusal;
 mod signed;
 mod view;
 
+pub mod accepted;
 pub mod allocate;
 pub mod approve;
 pub mod clock;

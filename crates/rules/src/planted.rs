@@ -80,6 +80,30 @@ faults! {
     SilenceIsRejection,
     /// A partner that has merely taken a question is taken to have accepted.
     PendingIsAccepted,
+    /// What operators have stopped allocates all the same.
+    StoppedAllocates,
+    /// Over a connection that is stopped nothing comes back.
+    StoppedKeepsMoney,
+    /// A suspended client, or one to an inactive partner, is connected all the same.
+    StoppedConnects,
+    /// An inactive partner settles all the same.
+    InactiveSettles,
+    /// An inactive partner announces deposits all the same.
+    InactiveAnnounces,
+    /// A settlement over a suspended connection is refused.
+    SuspendedIsNotSettled,
+    /// A client activates what the operator has suspended.
+    SuspendedIsActivated,
+    /// A connection that is reactivated is active whatever its client wanted.
+    ReactivatedIsActive,
+    /// An inactive partner is neither asked nor told anything.
+    InactiveIsNotCalled,
+    /// A staged settlement of an inactive partner waits for the partner.
+    InactiveIsNotExecuted,
+    /// What was to be booked at once and failed is rejected like what was staged.
+    UnstagedIsRejected,
+    /// What was rejected before it began over the chain begins when it is posted again.
+    RejectedBegins,
 }
 
 #[cfg(feature = "planted-faults")]

@@ -9,6 +9,7 @@ use ledger::Timestamp;
 use crate::{
     Class, ClientId, Command, ConnectionId, Draft, Keys, Reason, Refusal,
     operate::Act,
+    planted::{Fault, is_planted},
     record::{Client, Connection, ConnectionState, Suspended},
 };
 
@@ -93,6 +94,7 @@ impl Command for SuspendConnection {
                 // What the partner has rejected meanwhile stays inactive.
                 let is_rejected = matches!(before.state, ConnectionState::Rejected { .. });
                 after.suspended = None;
+                let wanted_active = wanted_active || is_planted(Fault::ReactivatedIsActive);
                 after.active = wanted_active && !is_rejected;
             }
         }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use wire::signature::SigningKey;
 
 pub(crate) use client::Client;
-pub(crate) use operator::Operator;
+pub(crate) use operator::{Operator, Suspendable};
 pub(crate) use trader::Trader;
 
 use crate::world::World;

@@ -1,5 +1,7 @@
 //! The laws: what holds after every commit, and what holds once everything has come to rest.
 
+mod suspensions;
+
 use std::collections::BTreeMap;
 
 use ledger::{
@@ -24,7 +26,7 @@ use crate::{
 const VERIFIED_EVERY: u64 = 64;
 
 /// What must never be found: a law, and a query for what breaks it.
-const NEVER: [(&str, &str); 6] = [
+const NEVER: [(&str, &str); 7] = [
     (
         "every open hold serves a record that waits",
         "SELECT count(*) FROM holds h WHERE is_open
@@ -64,6 +66,38 @@ const NEVER: [(&str, &str); 6] = [
         "SELECT count(*) FROM (SELECT 1 FROM allocations
             GROUP BY client_enterprise_id, kind, client_external_id HAVING count(*) > 1)",
     ),
+    (
+        "what is suspended is not active",
+        "SELECT count(*) FROM connections WHERE active AND wanted_active IS NOT NULL",
+    ),
+];
+
+/// What is left of what was under way when somebody was suspended: after a while, nothing.
+const UNDER_WAY: [(&str, &str); 4] = [
+    (
+        "every record ends",
+        "SELECT count(*) FROM allocations WHERE state = 'reserved'",
+    ),
+    (
+        "nothing is left to be said",
+        "SELECT count(*) FROM outbox WHERE call IS NOT NULL",
+    ),
+    (
+        "every window ends",
+        "SELECT count(*) FROM settlements WHERE state = 'pending' AND cutoff_at IS NOT NULL",
+    ),
+    (
+        "what leaves over the chain has left",
+        "SELECT count(*) FROM on_chain_settlements WHERE started AND losses_unfinished > 0",
+    ),
+];
+
+/// The reasons for which what is suspended, stopped or inactive begins nothing.
+pub(crate) const STOPPED: [&str; 4] = [
+    "client_suspended",
+    "connection_suspended",
+    "connection_inactive",
+    "partner_inactive",
 ];
 
 /// What is left when everything has come to rest: nothing.
@@ -228,7 +262,16 @@ pub(crate) async fn verify(world: &World) {
 
 /// What still keeps the network from being at rest.
 pub(crate) async fn unrest(world: &World) -> Result<Option<String>, StoreError> {
-    for (law, query) in AT_REST {
+    left(world, &AT_REST).await
+}
+
+/// What is still under way, whoever is suspended.
+pub(crate) async fn under_way(world: &World) -> Result<Option<String>, StoreError> {
+    left(world, &UNDER_WAY).await
+}
+
+async fn left(world: &World, laws: &[(&str, &str)]) -> Result<Option<String>, StoreError> {
+    for (law, query) in laws {
         let found = world.count(query).await?;
         if found > 0 {
             return Ok(Some(format!("not yet: {law}; there are {found}")));
@@ -248,6 +291,8 @@ pub(crate) async fn check_end(world: &World) -> Result<(), StoreError> {
     check_posted(world).await?;
     check_closures(world).await?;
     check_final_amounts(world).await?;
+    check_rejected(world).await?;
+    suspensions::check(world).await?;
     check_promises(world).await?;
     check_crossings(world).await?;
     verify(world).await;
@@ -412,6 +457,25 @@ async fn check_closures(world: &World) -> Result<(), StoreError> {
         if found != expected {
             let detail = format!("{id}: {found:?}, not {expected:?}");
             world.broken("what a closure says moves", detail);
+        }
+    }
+    Ok(())
+}
+
+/// What was rejected before it began stays rejected, and nothing of it moves.
+async fn check_rejected(world: &World) -> Result<(), StoreError> {
+    let rejected = lock(&world.promises).rejected.clone();
+    for (name, id) in rejected {
+        let sql = "SELECT count(*) FROM settlements WHERE id = $1 AND state = 'rejected'
+            AND NOT EXISTS (SELECT 1 FROM settlement_transfers
+                WHERE settlement_id = $1 AND status <> 'rejected')";
+        let mut rows = world.reader.query(sql, vec![id.into()]).await?;
+        let found = rows.first_mut().map(|row| row.int(0)).transpose()?;
+        if found != Some(1) {
+            world.broken(
+                "what has ended stays as it is",
+                format!("{name} was rejected"),
+            );
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Many runs at once, each in a thread of its own.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -22,6 +23,8 @@ pub struct Tally {
     pub operations: u64,
     /// How many batches were committed.
     pub commits: u64,
+    /// The full names of the types of all commands that were accepted.
+    pub accepted: BTreeSet<&'static str>,
     /// How long it took.
     pub took: Duration,
     /// The first runs in which a law did not hold.
@@ -86,6 +89,7 @@ pub fn run_many(
             tally.runs += 1;
             tally.operations += verdict.operations;
             tally.commits += verdict.commits;
+            tally.accepted.extend(&verdict.accepted);
             if verdict.violation.is_some() {
                 is_over.store(true, Ordering::Relaxed);
                 tally.failed.push(verdict);

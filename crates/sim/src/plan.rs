@@ -95,6 +95,8 @@ plan! {
     staged: either(&[0, 0, 1]);
     /// Whether partners settle over the chain as well.
     on_chain: either(&[0, 0, 0, 1]);
+    /// Whether operators suspend clients, connections and partners, and reactivate them.
+    suspensions: either(&[0, 0, 1]);
 }
 
 impl Plan {

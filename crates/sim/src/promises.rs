@@ -47,6 +47,8 @@ pub(crate) struct Promises {
     pub(crate) posted: BTreeMap<String, Moves>,
     /// By closure: what moves instead of what was disputed.
     pub(crate) closures: BTreeMap<Uuid, Moves>,
+    /// By the partner's own name: settlements over the chain that were rejected before they began.
+    pub(crate) rejected: BTreeMap<String, Uuid>,
 }
 
 pub(crate) fn ending(state: &AllocationState) -> Option<&'static str> {

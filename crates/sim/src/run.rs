@@ -1,9 +1,12 @@
 //! A run: from its seed to its verdict.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures_util::future::{LocalBoxFuture, join_all};
-use rules::planted::{self, Fault};
+use rules::{
+    accepted,
+    planted::{self, Fault},
+};
 
 use crate::{
     laws, server,
@@ -36,6 +39,8 @@ pub struct Verdict {
     pub operations: u64,
     /// How many batches were committed.
     pub commits: u64,
+    /// The full names of the types of all commands that were accepted.
+    pub accepted: BTreeSet<&'static str>,
     /// What happened, line by line, if it was wanted.
     pub lines: Vec<String>,
 }
@@ -51,6 +56,7 @@ pub fn run(seed: u64, fault: Option<Fault>, keeps_lines: bool) -> anyhow::Result
         .start_paused(true)
         .build()?;
     planted::plant(fault);
+    accepted::take();
     let verdict = runtime.block_on(async {
         let world = Arc::new(World::new(seed, keeps_lines).await?);
         let played = play(&world).await;
@@ -62,6 +68,7 @@ pub fn run(seed: u64, fault: Option<Fault>, keeps_lines: bool) -> anyhow::Result
             fingerprint: world.fingerprint(),
             operations: world.operations(),
             commits: world.commits(),
+            accepted: accepted::take(),
             lines: world.take_lines(),
         })
     });
@@ -96,6 +103,12 @@ async fn play(world: &Arc<World>) -> anyhow::Result<()> {
     }
     world.set_faulty(false);
     world.note(format_args!("nothing fails any more"));
+    if world.plan.suspensions == 1 {
+        let is_over = end_suspensions(world, &stage).await?;
+        if !is_over {
+            return Ok(());
+        }
+    }
     come_to_rest(world, &stage).await?;
     // Whatever is sent again now changes nothing any more.
     for client in &stage.clients {
@@ -110,11 +123,48 @@ async fn play(world: &Arc<World>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Waits until what was under way has ended, whoever is suspended, and lets everybody go on; false if
+/// that broke a law.
+async fn end_suspensions(world: &Arc<World>, stage: &Stage) -> anyhow::Result<bool> {
+    stage.operator.suspend_some(world).await;
+    for client in &stage.clients {
+        client.try_everything(world).await;
+    }
+    for trader in &stage.traders {
+        trader.trade(world);
+        trader.settle(world).await;
+    }
+    let mut under_way = None;
+    for _ in 0..LOOKS_MAX {
+        for trader in &stage.traders {
+            trader.answer_what_waits(world).await;
+        }
+        if world.plan.on_chain == 1 {
+            stage.operator.finish_on_chain(world).await;
+        }
+        under_way = laws::under_way(world).await?;
+        if under_way.is_none() || world.violation().is_some() {
+            break;
+        }
+        tokio::time::sleep(LOOK_AROUND).await;
+    }
+    if let Some(detail) = under_way {
+        world.broken("what is under way ends, whoever is suspended", detail);
+    }
+    stage.operator.reactivate_everybody(world).await;
+    for client in &stage.clients {
+        client.check_active(world).await?;
+        client.cover(world).await;
+    }
+    Ok(world.violation().is_none())
+}
+
 /// Waits until nothing is left to be done.
 async fn come_to_rest(world: &Arc<World>, stage: &Stage) -> anyhow::Result<()> {
     // Of what a partner has left aside it answers something now; the rest is released.
     let answers_all = world.chance.below(2) == 0;
     while stage.operator.finish_a_withdrawal(world).await {}
+    stage.operator.reject_what_holds_nothing(world).await;
     let busy_looks = if world.plan.longer() > 1 {
         BUSY_LOOKS
     } else {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use network::{ConnectionRequest, Network, PartnerRequest};
 use rules::{
-    EnterpriseId, UserId,
+    EnterpriseId, PartnerId, UserId,
     record::{
         Activation, AmountFormat, InstallationRole, KeySchema, PartnerConfiguration,
         PartnerCurrency, PartnerRoutes,
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use wire::connection_key::ConnectionKey;
 
 use crate::{
-    actors::{Client, Operator, Party, Trader, amount},
+    actors::{Client, Operator, Party, Suspendable, Trader, amount},
     exchange::Exchange,
     world::{World, enterprise},
 };
@@ -37,18 +37,20 @@ impl Stage {
             hand.put_currency(currency.clone(), backing, decimals, "vault".to_owned())
                 .await?;
         }
-        let mut traders = Vec::new();
+        let (mut traders, mut suspendable) = (Vec::new(), Vec::new());
         for (place, exchange) in world.exchanges.iter().enumerate() {
             let number = u8::try_from(100 + place)?;
             let party = join(network, enterprise("partner", exchange.number), number).await?;
             let staged = place == 0 && world.plan.staged == 1;
-            create_partner(world, network, exchange, &party, staged).await?;
+            let partner = create_partner(world, network, exchange, &party, staged).await?;
+            suspendable.push(Suspendable::Partner(partner));
             traders.push(Trader {
                 place,
                 party,
                 staged,
                 ignored: Mutex::default(),
                 settled: Mutex::default(),
+                not_begun: Mutex::default(),
                 corrected: Mutex::default(),
             });
         }
@@ -62,11 +64,13 @@ impl Stage {
         for number in 0..world.plan.clients {
             let id = World::client_enterprise(number);
             let party = join(network, id, u8::try_from(1 + number)?).await?;
-            network.become_client(&party.caller).await?;
+            let client = network.become_client(&party.caller).await?;
+            suspendable.push(Suspendable::Client(client.id));
             clients.push(Client {
                 number,
                 party,
                 connections: Vec::new(),
+                wants_active: Mutex::default(),
                 asked: Mutex::default(),
                 disputes: Mutex::default(),
             });
@@ -79,6 +83,7 @@ impl Stage {
             open: Mutex::default(),
             seen_waiting: Mutex::default(),
             deciding,
+            suspendable,
         };
         let clients_accounts = clients.len();
         for (place, account) in operator.accounts.iter().enumerate() {
@@ -124,7 +129,11 @@ impl Stage {
                     })
                     .await;
                 match told {
-                    Ok(connection) => client.connections.push(connection.id.0),
+                    Ok(connection) => {
+                        client.connections.push(connection.id.0);
+                        let suspendable = Suspendable::Connection(connection.id);
+                        self.operator.suspendable.push(suspendable);
+                    }
                     Err(_) if world.violation().is_some() => return,
                     Err(failure) => {
                         world.broken("a partner accepts who is its own", failure.to_string());
@@ -157,7 +166,7 @@ async fn create_partner(
     exchange: &Exchange,
     party: &Party,
     staged: bool,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<PartnerId> {
     let institution = format!("exchange-{}", exchange.number);
     let currencies = world.currencies.iter().map(|ticker| PartnerCurrency {
         ticker: ticker.clone(),
@@ -202,5 +211,5 @@ async fn create_partner(
     };
     let (partner, _) = network.create_partner(&party.caller, request).await?;
     let _ = exchange.partner_id.set(partner.id.0);
-    Ok(())
+    Ok(partner.id)
 }

@@ -118,19 +118,12 @@ impl Reserve {
             return Some(Reason::new("connection_not_initialized", message));
         }
         // A client gets its money back when it, its connection or the partner is stopped.
-        if let Some(reason) = obstacle_of_client(client).filter(|_| allocates) {
+        let has_to_be_active = match self.kind {
+            AllocationKind::Allocation => !is_planted(Fault::StoppedAllocates),
+            AllocationKind::Deallocation => is_planted(Fault::StoppedKeepsMoney),
+        };
+        if has_to_be_active && let Some(reason) = stopped(client, connection, partner) {
             return Some(reason);
-        }
-        if allocates && connection.suspended.is_some() {
-            return Some(connection_suspended());
-        }
-        if allocates && !connection.active {
-            let message = "the connection is inactive; activate it to allocate over it";
-            return Some(Reason::new("connection_inactive", message));
-        }
-        if allocates && !partner.active {
-            let message = "the partner takes no allocations at present";
-            return Some(Reason::new("partner_inactive", message));
         }
         let known = configuration.and_then(|c| c.currency(&self.currency));
         if allocates {
@@ -173,6 +166,24 @@ impl Reserve {
         }
         None
     }
+}
+
+/// Who keeps a client from allocating, if anybody does.
+fn stopped(client: &Client, connection: &Connection, partner: &Partner) -> Option<Reason> {
+    if let Some(reason) = obstacle_of_client(client) {
+        return Some(reason);
+    }
+    if connection.suspended.is_some() {
+        return Some(connection_suspended());
+    }
+    if !connection.active {
+        let message = "the connection is inactive; activate it to allocate over it";
+        return Some(Reason::new("connection_inactive", message));
+    }
+    (!partner.active).then(|| {
+        let message = "the partner takes no allocations at present";
+        Reason::new("partner_inactive", message)
+    })
 }
 
 impl Command for Reserve {

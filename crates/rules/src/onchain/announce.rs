@@ -10,6 +10,7 @@ use super::{
 use crate::{
     Class, Command, Draft, EnterpriseId, Keys, OnChainDepositId, PartnerId, Refusal, SettlementId,
     Signed, View,
+    planted::{Fault, is_planted},
     record::{
         Claim, ClaimKey, ClaimKind, Direction, LegKey, LegState, OnChain, OnChainDeposit,
         OnChainLeg, Partner, PartnerConfiguration, TimerKind,
@@ -83,8 +84,8 @@ impl AnnounceDeposits {
 
     fn check_partner(&self, draft: &Draft<'_>) -> Result<(), Refusal> {
         let partner = draft.find::<Partner>(&self.partner_id);
-        let is_active = partner.is_some_and(|p| p.active && p.enterprise_id == self.enterprise_id);
-        if !is_active {
+        let own = partner.filter(|p| p.enterprise_id == self.enterprise_id);
+        if !own.is_some_and(|p| p.active || is_planted(Fault::InactiveAnnounces)) {
             return Err(Refusal::new(
                 Class::NotFound,
                 "partner_not_found",

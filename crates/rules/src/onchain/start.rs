@@ -10,6 +10,7 @@ use super::LATE_AFTER_S;
 use crate::{
     Class, Command, Draft, EnterpriseId, Keys, PartnerId, Refusal, SettlementId, Signed, UserId,
     View,
+    planted::{Fault, is_planted},
     record::{
         Claim, ClaimKey, ClaimKind, Direction, LegKey, LegState, OnChain, OnChainLeg, OnChainPart,
         Partner, PartnerConfiguration, Settlement, SettlementForm, SettlementState, TimerKind,
@@ -357,6 +358,7 @@ impl Command for StartOnChain {
             self.signed.take_nonce(draft, known.id.0)?;
             if let Some(on_chain) = draft.find::<OnChain>(&id).cloned()
                 && (on_chain.started || !known.is_open())
+                && (on_chain.started || !is_planted(Fault::RejectedBegins))
             {
                 return Ok((known.clone(), on_chain));
             }

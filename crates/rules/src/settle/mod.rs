@@ -26,6 +26,7 @@ pub use staged::{Carried, Stage};
 
 use crate::{
     Class, ConnectionId, Draft, Keys, Reason, Refusal, TransferId,
+    planted::{Fault, is_planted},
     record::{
         ClaimKey, ClaimKind, Participation, Partner, Settlement, SettlementForm, SettlementState,
         TimerKind, Transfer, TransferParty, TransferStatus,
@@ -222,7 +223,7 @@ fn put_staged(draft: &mut Draft<'_>, settlement: &Settlement) {
 }
 
 pub(crate) fn check_active(partner: &Partner) -> Result<(), Refusal> {
-    if partner.active {
+    if partner.active || is_planted(Fault::InactiveSettles) {
         return Ok(());
     }
     Err(Refusal::new(

@@ -9,6 +9,7 @@ use crate::{
     Class, Command, DisputeId, Draft, Keys, Reason, Refusal, SettlementId,
     allocate::refused_by_the_books,
     operate::Act,
+    planted::{Fault, is_planted},
     record::{Dispute, Message, Settlement, SettlementState, Transfer, TransferStatus},
 };
 
@@ -34,6 +35,9 @@ impl RejectSettlement {
     fn check(settlement: &Settlement) -> Result<(), Refusal> {
         let (name, message) = match (&settlement.staging, &settlement.state) {
             (Some(_), SettlementState::Failed { .. }) => return Ok(()),
+            (None, SettlementState::Failed { .. }) if is_planted(Fault::UnstagedIsRejected) => {
+                return Ok(());
+            }
             (None, _) => (
                 "settlement_not_staged",
                 "only staged settlements hold anything that could be given back",

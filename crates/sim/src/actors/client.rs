@@ -7,15 +7,17 @@ use std::{
 
 use ledger::Amount;
 use network::{
-    AllocationRequest, DisputeClosureRequest, DisputeRequest, DisputeUpdateRequest, Failure,
-    SignedText,
+    AllocationRequest, ConnectionRequest, DisputeClosureRequest, DisputeRequest,
+    DisputeUpdateRequest, Failure, SignedText,
 };
 use rules::record::{Allocation, AllocationKind, AllocationState};
-use store::{DisputeFilter, Page, SettlementFilter, Side};
+use store::{DisputeFilter, Page, SettlementFilter, Side, StoreError};
 use uuid::Uuid;
+use wire::connection_key::ConnectionKey;
 
 use super::{Party, amount};
 use crate::{
+    laws::STOPPED,
     promises::Name,
     world::{World, lock},
 };
@@ -25,6 +27,8 @@ pub(crate) struct Client {
     pub(crate) number: u64,
     pub(crate) party: Party,
     pub(crate) connections: Vec<Uuid>,
+    /// Whether it wants a connection to be active, where it has said so; none: that is not known.
+    pub(crate) wants_active: Mutex<BTreeMap<Uuid, Option<bool>>>,
     /// What it has asked for, and been answered.
     pub(crate) asked: Mutex<Vec<AllocationRequest>>,
     /// Its disputes, with the connection of each.
@@ -49,9 +53,19 @@ impl Client {
                 15 => self.ask_twice_at_once(world, step).await,
                 16 => self.ask_for_something_else(world).await,
                 17 => self.use_a_nonce_again(world, step).await,
+                18 if world.plan.suspensions == 1 => self.connect_once_more(world).await,
                 _ => self.stop_or_resume(world).await,
             }
         }
+    }
+
+    /// Does once what it may not while it is suspended, and what it may.
+    pub(crate) async fn try_everything(&self, world: &Arc<World>) {
+        let step = world.next_number();
+        self.stop_or_resume(world).await;
+        self.ask(world, AllocationKind::Allocation, step).await;
+        self.ask(world, AllocationKind::Deallocation, step).await;
+        self.connect_once_more(world).await;
     }
 
     fn request(&self, world: &World, kind: AllocationKind, step: u64) -> Option<AllocationRequest> {
@@ -241,6 +255,12 @@ impl Client {
                     resumed.is_ok(),
                     told.is_ok()
                 ));
+                if let Ok(record) = told
+                    && let AllocationState::Released { reason } = record.state
+                    && STOPPED.contains(&reason.name.as_str())
+                {
+                    world.broken("what is reactivated goes on", reason.to_string());
+                }
             }
         }
     }
@@ -259,9 +279,67 @@ impl Client {
                     .await
             })
             .await;
-        if let Err(failure) = told {
-            world.broken("a connection is stopped and resumed", failure.to_string());
+        let wanted = match told {
+            Ok(_) => Some(active),
+            // An attempt that nobody has heard of may have come before the operator did.
+            Err(Failure::Refused(refusal)) if refusal.reason.name == "connection_suspended" => None,
+            Err(failure) => {
+                world.broken("a connection is stopped and resumed", failure.to_string());
+                None
+            }
+        };
+        lock(&self.wants_active).insert(connection, wanted);
+    }
+
+    /// Connects another account, which only somebody who is suspended may not, or with a partner that
+    /// is.
+    async fn connect_once_more(&self, world: &World) {
+        let Some(exchange) = world.chance.pick(&world.exchanges) else {
+            return;
+        };
+        let connection_token = exchange.open_account();
+        let partner_id = exchange.partner_id.get().copied().unwrap_or_default();
+        let name = format!("{}-{}-more", self.number, exchange.number);
+        let text = self.party.sign(world, &format!("connect {name}"));
+        let caller = &self.party.caller;
+        let told = world
+            .persist(async |network| {
+                let request = ConnectionRequest {
+                    partner_id,
+                    name: name.clone(),
+                    key: ConnectionKey::Token {
+                        connection_token: connection_token.clone(),
+                    },
+                    text: text.clone(),
+                };
+                network.connect(caller, request).await
+            })
+            .await;
+        world.note(format_args!("{name} is connected: {}", told.is_ok()));
+        match told {
+            Ok(_) => {}
+            Err(Failure::Refused(refusal)) if STOPPED.contains(&refusal.reason.name.as_str()) => {}
+            Err(_) if world.violation().is_some() => {}
+            Err(failure) => world.broken("a partner accepts who is its own", failure.to_string()),
         }
+    }
+
+    /// Every connection is as active as the client wants it; none is suspended any more.
+    pub(crate) async fn check_active(&self, world: &World) -> Result<(), StoreError> {
+        let wants_active = lock(&self.wants_active).clone();
+        for &connection in &self.connections {
+            let wanted = wants_active.get(&connection).copied().unwrap_or(Some(true));
+            let sql = "SELECT count(*) FROM connections WHERE id = $1 AND active = $2";
+            let Some(wanted) = wanted else { continue };
+            let params = vec![connection.into(), wanted.into()];
+            let mut rows = world.reader.query(sql, params).await?;
+            let found = rows.first_mut().map(|row| row.int(0)).transpose()?;
+            if found != Some(1) {
+                let detail = format!("{connection} is wanted active {wanted}");
+                world.broken("a connection is as active as its client wants it", detail);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,7 +1,10 @@
-//! The operator: books what custody receives and pays, and looks after holds that wait.
+//! The operator: books what custody receives and pays, looks after holds that wait, and says who may
+//! begin anything.
 
 mod disputes;
 mod on_chain;
+mod rejections;
+mod suspensions;
 
 use std::sync::{Arc, Mutex};
 
@@ -10,6 +13,8 @@ use network::{Failure, Movement};
 use rules::{UserId, approve::Undertaken, fund::WithdrawalEnding, record::Withdrawal};
 use store::Page;
 use uuid::Uuid;
+
+pub(crate) use suspensions::Suspendable;
 
 use super::amount;
 use crate::{
@@ -29,6 +34,8 @@ pub(crate) struct Operator {
     pub(crate) seen_waiting: Mutex<Vec<Uuid>>,
     /// Who closes disputes: one proposes, the other reviews.
     pub(crate) deciding: [UserId; 2],
+    /// Whom it may suspend.
+    pub(crate) suspendable: Vec<Suspendable>,
 }
 
 impl Operator {
@@ -45,7 +52,10 @@ impl Operator {
             if world.plan.on_chain == 1 && world.chance.below(3) != 0 {
                 self.watch_the_chain(world).await;
             }
-            match world.chance.below(10) {
+            if world.plan.suspensions == 1 && world.chance.below(2) == 0 {
+                self.suspend_or_reactivate(world).await;
+            }
+            match world.chance.below(11) {
                 0 | 1 => {
                     let movement = self.movement(world, "deposit");
                     if let Some(movement) = movement {
@@ -57,6 +67,7 @@ impl Operator {
                 5 | 6 => {
                     self.finish_a_withdrawal(world).await;
                 }
+                7 => self.reject_what_holds_nothing(world).await,
                 _ => self.look_after_holds(world).await,
             }
         }

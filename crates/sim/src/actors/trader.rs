@@ -35,6 +35,9 @@ pub(crate) struct Trader {
     pub(crate) ignored: Mutex<BTreeSet<Uuid>>,
     /// Settlements that have ended, and how.
     pub(crate) settled: Mutex<Vec<(Posting, &'static str)>>,
+    /// Settlements over the chain that could not be begun. What was traded is posted under other
+    /// names since.
+    pub(crate) not_begun: Mutex<Vec<Posting>>,
     /// Closures whose adjustments are in the exchange's books.
     pub(crate) corrected: Mutex<BTreeSet<Uuid>>,
 }
@@ -260,6 +263,16 @@ impl Trader {
         if is_over_the_chain && world.is_faulty() && world.chance.below(3) == 0 {
             self.announce(world, &posting).await;
         }
+        if is_over_the_chain && world.is_faulty() && world.chance.below(6) == 0 {
+            // Money that comes for a settlement that is never posted.
+            let external_id = format!("{}-never", posting.external_id);
+            let amounts = posting.amounts.clone();
+            let never = Posting {
+                external_id,
+                amounts,
+            };
+            self.announce(world, &never).await;
+        }
         let told = self.post(world, &posting).await;
         if let Ok(posted) = &told {
             let name = posting.external_id.clone();
@@ -289,6 +302,11 @@ impl Trader {
                 (_, false) => Outcome::NotBooked,
             },
             Err(Failure::Busy | Failure::OutcomeUnknown) => Outcome::Unknown,
+            // All that it says of its customers it has from the network.
+            Err(Failure::Invalid(faults)) => {
+                world.broken("what is suspended is settled", format!("{faults:?}"));
+                Outcome::Refused
+            }
             Err(_) => Outcome::Refused,
         };
         world.note(format_args!(
@@ -300,6 +318,9 @@ impl Trader {
             return false;
         }
         lock(books).end_settlement(&booked, outcome);
+        if outcome == Outcome::NotBooked && is_over_the_chain {
+            lock(&self.not_begun).push(posting.clone());
+        }
         if outcome == Outcome::Completed
             && let Ok(posted) = &told
         {
@@ -351,6 +372,7 @@ impl Trader {
 
     /// Posts a settlement that has ended again, as it was or changed.
     async fn settle_again(&self, world: &World) {
+        self.repeat_rejected(world).await;
         let Some((mut posting, state)) = world.chance.pick(&lock(&self.settled)).cloned() else {
             return;
         };
@@ -373,6 +395,20 @@ impl Trader {
         let settled = lock(&self.settled).clone();
         for (posting, state) in &settled {
             self.repeat(world, posting, state).await;
+        }
+        self.repeat_rejected(world).await;
+    }
+
+    /// Posts again what was rejected before it began; what was not would begin now.
+    async fn repeat_rejected(&self, world: &World) {
+        let not_begun = lock(&self.not_begun).clone();
+        for posting in &not_begun {
+            let is_rejected = lock(&world.promises)
+                .rejected
+                .contains_key(&posting.external_id);
+            if is_rejected {
+                self.repeat(world, posting, "rejected").await;
+            }
         }
     }
 

@@ -1,14 +1,10 @@
-//! Operators who close disputes: one proposes what moves instead, the other reviews it; and
-//! settlements that have failed are given up.
+//! Operators who close disputes: one proposes what moves instead, the other reviews it.
 
 use std::collections::BTreeMap;
 
 use ledger::SignedAmount;
 use network::{AdjustmentRequest, DisputeView, Failure};
-use rules::{
-    approve::Undertaken,
-    record::{ClosureStatus, DisputeClosure},
-};
+use rules::record::{ClosureStatus, DisputeClosure};
 use store::Page;
 use uuid::Uuid;
 
@@ -135,32 +131,5 @@ impl Operator {
                 world.expect_refusal("a review stays as it is", &told, &id.to_string());
             }
         }
-    }
-
-    /// Gives up a staged settlement that has failed.
-    pub(crate) async fn reject_a_settlement(&self, world: &World) {
-        let sql = "SELECT id FROM settlements WHERE state = 'failed' AND cutoff_at IS NOT NULL
-            ORDER BY id";
-        let rows = world.reader.query(sql, Vec::new()).await;
-        let mut failed = Vec::new();
-        for mut row in rows.unwrap_or_default() {
-            failed.extend(row.uuid(0));
-        }
-        let Some(&id) = world.chance.pick(&failed) else {
-            return;
-        };
-        let told = world
-            .persist(async |network| {
-                let [one, other] = self.deciding.map(|user| network.operator(user));
-                let undertaken = one.reject_settlement(id, "too late".to_owned()).await?;
-                match undertaken {
-                    Undertaken::Done { .. } => Ok(()),
-                    Undertaken::Proposed(proposal) => {
-                        other.approve(proposal.id.0, None).await.map(drop)
-                    }
-                }
-            })
-            .await;
-        world.note(format_args!("{id} is rejected: {}", told.is_ok()));
     }
 }

@@ -68,6 +68,11 @@ impl Operator {
                 self.hear_of_withdrawal(world, leg, &told);
             }
         }
+        // A rejection gives back by itself what was received.
+        if world.chance.below(2) == 0 {
+            self.return_everything(world).await;
+        }
+        self.reject_what_never_began(world).await;
         self.return_everything(world).await;
     }
 
@@ -234,6 +239,9 @@ impl Operator {
     }
 
     async fn give_up_something(&self, world: &World) {
+        if world.chance.below(2) == 0 && self.reject_what_never_began(world).await {
+            return;
+        }
         let open = self.open_on_chain(world).await;
         let Some(view) = world.chance.pick(&open) else {
             return;

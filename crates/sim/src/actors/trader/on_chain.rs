@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use network::DepositsRequest;
+use network::{DepositsRequest, Failure};
 use sandbox::books::Posting;
 
 use super::Trader;
@@ -56,6 +56,8 @@ impl Trader {
         world.note(format_args!("{content}: {}", told.is_ok()));
         match told {
             Ok(_) => {}
+            // While it is inactive; what waits for them is announced again.
+            Err(Failure::Refused(refusal)) if refusal.reason.name == "partner_not_found" => {}
             Err(_) if world.violation().is_some() => {}
             Err(failure) => world.broken("deposits are announced", failure.to_string()),
         }
