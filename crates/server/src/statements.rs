@@ -155,7 +155,7 @@ fn place(cursor: &str) -> Option<(i64, Currency)> {
 /// to the balance of every entry.
 #[utoipa::path(get, path = "/goAccounts/{goAccountId}", tag = "Statements",
     operation_id = "readGoAccountStatement",
-    params(EnterprisePath, ("goAccountId" = Uuid, Path, description = "The Go Account."), StatementParams),
+    params(EnterprisePath, ("goAccountId" = String, Path, description = "The Go Account: 32 hexadecimal digits."), StatementParams),
     responses((status = 200, description = "The entries.",
             content((StatementResponse = "application/json"), (String = "text/csv"))),
         Gate, NotFound, Fault))]

@@ -388,11 +388,16 @@ async fn path_params(parts: &mut Parts) -> Result<PathParams, ApiError> {
         if name == "enterpriseId" {
             params.enterprise = Some(value);
         } else {
-            match value.parse::<Uuid>() {
-                Ok(id) if value.len() == 36 => params.ids.push((name, id)),
+            // Go Accounts are written without hyphens, and read with them too.
+            let (lengths, wanted): (&[usize], _) = match name.as_str() {
+                "goAccountId" => (&[32, 36], "must be 32 hexadecimal digits"),
+                _ => (&[36], "must be a UUID"),
+            };
+            match Uuid::try_parse(&value) {
+                Ok(id) if lengths.contains(&value.len()) => params.ids.push((name, id)),
                 _ => faults.push(Fault {
                     field: name,
-                    message: "must be a UUID".to_owned(),
+                    message: wanted.to_owned(),
                 }),
             }
         }

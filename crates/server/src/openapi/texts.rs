@@ -174,10 +174,9 @@ fn show(operation: &mut Operation, example: &Value) {
         }
     }
     for (status, response) in responses(operation) {
-        if let Some(answer) = example["answers"].get(&status) {
-            for content in response.content.values_mut().filter_map(own) {
-                content.example = Some(answer.clone());
-            }
+        let json = response.content.get_mut("application/json").and_then(own);
+        if let (Some(content), Some(answer)) = (json, example["answers"].get(&status)) {
+            content.example = Some(answer.clone());
         }
     }
 }

@@ -1,15 +1,15 @@
-//! The examples of the reference are real answers: what is asked for here stands in
-//! `src/openapi/examples.json`, but for names and times that differ from run to run.
+//! The examples of the reference are real answers: what is asked for here, and nothing else, stands
+//! in `src/openapi/examples.json`, but for names and times that differ from run to run.
 //!
 //! `TIDELOCK_WRITE_EXAMPLES=1` writes the file instead of comparing it.
 
 mod disputes;
+mod on_chain;
 
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
 };
 
 use reqwest::Method;
@@ -19,6 +19,8 @@ use serde_json::{Map, Value, json};
 use crate::{
     fixture::{CLIENT, Options, PARTNER, World, new_partner, on_each_database},
     movements::eventually,
+    operating::routes::every_route,
+    staged,
 };
 
 /// How many entries of a list an example shows.
@@ -37,13 +39,56 @@ fn file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/openapi/examples.json")
 }
 
-/// Compares what was said with the examples of the same operations; of an operation that was asked
-/// for twice the first.
-pub(crate) async fn compare(world: &World, said: Vec<Said>) {
-    let (_, _, document) = world.raw(Method::GET, "/openapi.json", None, None).await;
-    let mut found: BTreeMap<String, Value> = BTreeMap::new();
+/// What was answered, by operation.
+#[derive(Default)]
+struct Answered(BTreeMap<String, Value>);
+
+impl Answered {
+    /// Takes a walk on each database. Whatever walks ask for alike is answered alike.
+    async fn take(&mut self, options: Options, walk: impl AsyncFn(&World) -> Vec<Said>) {
+        on_each_database(options, async |world| {
+            let said = walk(world).await;
+            let (_, _, document) = world.raw(Method::GET, "/openapi.json", None, None).await;
+            for (id, example) in examples(&document, said) {
+                let known = self.0.entry(id.clone()).or_insert(example.clone());
+                assert!(
+                    *known == example,
+                    "{id}: {known:#}\nanother time: {example:#}"
+                );
+            }
+        })
+        .await;
+    }
+
+    /// Holds the file against what was answered.
+    fn compare(self) {
+        if std::env::var_os("TIDELOCK_WRITE_EXAMPLES").is_some() {
+            let text = serde_json::to_string_pretty(&self.0).expect("JSON");
+            fs::write(file(), text + "\n").expect("the examples");
+            return;
+        }
+        let text = fs::read_to_string(file()).expect("the examples");
+        let known: BTreeMap<String, Value> = serde_json::from_str(&text).expect("JSON");
+        let anew =
+            "write the examples anew with TIDELOCK_WRITE_EXAMPLES=1, and look what has changed";
+        for (id, example) in &self.0 {
+            let known = known.get(id).unwrap_or(&Value::Null);
+            assert!(
+                known == example,
+                "{id}: {anew}.\nin the file: {known:#}\nanswered: {example:#}"
+            );
+        }
+        for id in known.keys() {
+            assert!(self.0.contains_key(id), "{id} was not asked for: {anew}");
+        }
+    }
+}
+
+/// The examples that a walk gives; of an operation that was asked for twice the first.
+fn examples(document: &Value, said: Vec<Said>) -> BTreeMap<String, Value> {
+    let mut found = BTreeMap::new();
     for one in said {
-        let (id, variables) = operation(&document, &one);
+        let (id, variables) = operation(document, &one);
         let mut example = Map::new();
         example.insert("path".to_owned(), variables);
         if !one.body.is_null() {
@@ -57,24 +102,7 @@ pub(crate) async fn compare(world: &World, said: Vec<Said>) {
             .entry(id)
             .or_insert_with(|| still(Value::Object(example)));
     }
-
-    static WRITING: Mutex<()> = Mutex::new(());
-    let _turn = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
-    let text = fs::read_to_string(file()).expect("the examples");
-    let mut known: BTreeMap<String, Value> = serde_json::from_str(&text).expect("JSON");
-    if std::env::var_os("TIDELOCK_WRITE_EXAMPLES").is_some() {
-        known.extend(found);
-        let text = serde_json::to_string_pretty(&known).expect("JSON");
-        fs::write(file(), text + "\n").expect("the examples");
-        return;
-    }
-    for (id, example) in found {
-        let known = known.get(&id).unwrap_or(&Value::Null);
-        assert!(
-            *known == example,
-            "{id}: write the examples anew with TIDELOCK_WRITE_EXAMPLES=1, and look what has changed.\nin the file: {known:#}\nanswered: {example:#}"
-        );
-    }
+    found
 }
 
 /// The operation of a request, and the variables of its path.
@@ -130,9 +158,13 @@ fn settle(value: Value, names: &mut Names) -> Value {
                     // Noted a moment after a token was used.
                     ("lastUsedAt", _) => continue,
                     ("latencyUs", _) => 4_200.into(),
+                    ("attempts", Value::Number(_)) => 1.into(),
                     ("commitSequence", _) => 42.into(),
+                    // A number, and a place in it or a ticker.
                     ("cursor" | "nextCursor", Value::String(text)) if text.len() < 30 => {
-                        "42-1".into()
+                        let (_, rest) = text.split_once('-').expect("a cursor");
+                        let is_place = rest.bytes().all(|b| b.is_ascii_digit());
+                        format!("42-{}", if is_place { "1" } else { rest }).into()
                     }
                     ("entry" | "sequence" | "number", Value::Number(_)) => 42.into(),
                     ("proof", Value::String(_)) => "eyJkaWdlc3QiOiI…".into(),
@@ -201,6 +233,10 @@ impl Names {
         {
             return "exchange.example".to_owned();
         }
+        // Microseconds since 1970, in what operators' acts tell.
+        if word.len() == 16 && word.bytes().all(|b| b.is_ascii_digit()) {
+            return "1769860800000000".to_owned();
+        }
         let time: Result<jiff::Timestamp, _> = word.parse();
         match time {
             Ok(_) if word.len() > 15 => "2026-01-31T12:00:00.000Z".to_owned(),
@@ -218,13 +254,24 @@ impl Names {
 }
 
 /// A person who tries one operation after the other.
-struct Walk<'world> {
-    world: &'world World,
-    said: Vec<Said>,
+pub(crate) struct Walk<'world> {
+    pub(crate) world: &'world World,
+    pub(crate) said: Vec<Said>,
 }
 
-impl Walk<'_> {
-    async fn say(&mut self, token: &str, method: Method, path: &str, body: Value) -> Value {
+impl<'world> Walk<'world> {
+    pub(crate) fn of(world: &'world World) -> Walk<'world> {
+        let said = Vec::new();
+        Walk { world, said }
+    }
+
+    pub(crate) async fn say(
+        &mut self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> Value {
         let text = (!body.is_null()).then(|| body.to_string());
         let sent = self
             .world
@@ -297,103 +344,154 @@ fn movement(id: &str, units: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_examples_are_what_is_answered() {
-    let options = Options {
+    let mut answered = Answered::default();
+    let logged = Options {
         requests_kept: Some(1_000),
         ..Options::default()
     };
-    on_each_database(options, async |world| {
-        let said = Vec::new();
-        let mut walk = Walk { world, said };
-        let (get, post, put) = (Method::GET, Method::POST, Method::PUT);
-        let partner = serde_json::to_value(new_partner()).expect("JSON");
-        walk.partner(post.clone(), "/partners", partner).await;
-        walk.read_client("/partners").await;
-        let currencies = format!("/supportedCurrencies?partnerIds={}", world.partner_id);
-        walk.read_client(&currencies).await;
-        walk.client(post.clone(), "/clients", json!({})).await;
+    answered.take(logged, trade).await;
+    let later = Options {
+        allocations: Answering::Asynchronous,
+        deallocations: Answering::Asynchronous,
+        ..Options::default()
+    };
+    answered.take(later, later_answers).await;
+    answered.take(staged::options(false), disputes::walk).await;
+    let on_chain = Options {
+        test_clock: true,
+        on_chain: true,
+        ..Options::default()
+    };
+    answered.take(on_chain.clone(), on_chain::walk).await;
+    answered.take(on_chain, every_route).await;
+    answered.compare();
+}
 
-        let (account, connection_token) = world.exchange_account().await;
-        let content = json!({
-            "partnerId": world.partner_id.to_string(),
-            "name": "main",
-            "connectionKey": {"schema": "token", "connectionToken": connection_token},
-            "nonce": client::fresh_nonce(),
-        });
-        let connections = "/clients/connections";
-        let signing = "/clients/connections/signing";
-        let opened = walk.sign_as_client(signing, connections, content).await;
-        let connection = text(&opened["connection"]["id"]);
-        walk.read_client(connections).await;
-        let own = format!("{connections}/{connection}");
-        walk.read_client(&own).await;
-        let changed = json!({"name": "main desk", "active": true});
-        walk.client(put, &own, changed).await;
-        walk.read_partner("/partners/connections").await;
-        walk.read_partner(&format!("/partners/connections/{connection}"))
-            .await;
+/// From Create Partner to a settled trade, and what is told of it.
+async fn trade(world: &World) -> Vec<Said> {
+    let mut walk = Walk::of(world);
+    let (get, post, put) = (Method::GET, Method::POST, Method::PUT);
+    let partner = serde_json::to_value(new_partner()).expect("JSON");
+    walk.partner(post.clone(), "/partners", partner).await;
+    walk.read_client("/partners").await;
+    let currencies = format!("/supportedCurrencies?partnerIds={}", world.partner_id);
+    walk.read_client(&currencies).await;
+    walk.client(post.clone(), "/clients", json!({})).await;
 
-        let allocations = format!("{own}/allocations");
-        let signing = format!("{allocations}/signing");
-        let content = movement("alloc-1", "50000000");
-        let moved = walk.sign_as_client(&signing, &allocations, content).await;
-        let allocation = text(&moved["allocation"]["id"]);
-        credited(world, &account).await;
-        let deallocations = format!("{own}/deallocations");
-        let signing = format!("{deallocations}/signing");
-        let content = movement("dealloc-1", "1000000");
-        walk.sign_as_client(&signing, &deallocations, content).await;
-        walk.read_client("/clients/allocations?types=allocation")
-            .await;
-        walk.read_client(&format!("/clients/allocations/{allocation}"))
-            .await;
-        walk.read_partner("/partners/allocations?types=allocation")
-            .await;
-        walk.read_partner(&format!("/partners/allocations/{allocation}"))
-            .await;
-        walk.read_client("/clients/balances").await;
-        walk.read_partner("/partners/balances").await;
-
-        let content = json!({
-            "externalId": "settle-1",
-            "settlementAmounts": {connection.clone(): {"BTC": "-250000", "USDT": "40000000"}},
-            "nonce": client::fresh_nonce(),
-        });
-        let signing = "/partners/settlements-signing";
-        walk.partner(get.clone(), signing, content.clone()).await;
-        let told = walk.partner(post.clone(), signing, content.clone()).await;
-        let body = signed(&content, &told, &world.partner_key);
-        let settled = walk.partner(post, "/partners/settlements", body).await;
-        let settlement = text(&settled["settlement"]["id"]);
-        walk.read_partner("/partners/settlements").await;
-        walk.read_partner(&format!("/partners/settlements/{settlement}"))
-            .await;
-        walk.read_client("/clients/settlements").await;
-        walk.read_client(&format!("/clients/settlements/{settlement}"))
-            .await;
-        walk.read_client("/clients/settlementTransfers?currencies=ofcbtc")
-            .await;
-
-        let client = &world.client_token;
-
-        let refused = format!("/api/network/v1/enterprises/{CLIENT}/partners?ids=no");
-        let refused = world.raw(Method::GET, &refused, Some(&world.client_token), None);
-        assert_eq!(refused.await.0, 400);
-        let requests = "/api/developer/v1/requests";
-        let list = format!("{requests}?status=4xx");
-        let logged = eventually("the refusal", async || {
-            let (_, _, found) = world.raw(Method::GET, &list, Some(client), None).await;
-            found["requests"].get(0).cloned()
-        })
+    let (account, connection_token) = world.exchange_account().await;
+    let content = json!({
+        "partnerId": world.partner_id.to_string(),
+        "name": "main",
+        "connectionKey": {"schema": "token", "connectionToken": connection_token},
+        "nonce": client::fresh_nonce(),
+    });
+    let connections = "/clients/connections";
+    let signing = "/clients/connections/signing";
+    let opened = walk.sign_as_client(signing, connections, content).await;
+    let connection = text(&opened["connection"]["id"]);
+    walk.read_client(connections).await;
+    let own = format!("{connections}/{connection}");
+    walk.read_client(&own).await;
+    let changed = json!({"name": "main desk", "active": true});
+    walk.client(put, &own, changed).await;
+    walk.read_partner("/partners/connections").await;
+    walk.read_partner(&format!("/partners/connections/{connection}"))
         .await;
-        walk.say(client, get.clone(), &list, Value::Null).await;
-        let one = format!("{requests}/{}", text(&logged["id"]));
-        walk.say(client, get.clone(), &one, Value::Null).await;
-        for path in ["/livez", "/readyz"] {
-            walk.say(client, get.clone(), path, Value::Null).await;
-        }
-        compare(world, walk.said).await;
+
+    let allocations = format!("{own}/allocations");
+    let signing = format!("{allocations}/signing");
+    let content = movement("alloc-1", "50000000");
+    let moved = walk.sign_as_client(&signing, &allocations, content).await;
+    let allocation = text(&moved["allocation"]["id"]);
+    credited(world, &account).await;
+    let deallocations = format!("{own}/deallocations");
+    let signing = format!("{deallocations}/signing");
+    let content = movement("dealloc-1", "1000000");
+    walk.sign_as_client(&signing, &deallocations, content).await;
+    walk.read_client("/clients/allocations?types=allocation")
+        .await;
+    walk.read_client(&format!("/clients/allocations/{allocation}"))
+        .await;
+    walk.read_partner("/partners/allocations?types=allocation")
+        .await;
+    walk.read_partner(&format!("/partners/allocations/{allocation}"))
+        .await;
+    walk.read_client("/clients/balances").await;
+    walk.read_partner("/partners/balances").await;
+
+    let content = json!({
+        "externalId": "settle-1",
+        "settlementAmounts": {connection.clone(): {"BTC": "-250000", "USDT": "40000000"}},
+        "nonce": client::fresh_nonce(),
+    });
+    let signing = "/partners/settlements-signing";
+    walk.partner(get.clone(), signing, content.clone()).await;
+    let told = walk.partner(post.clone(), signing, content.clone()).await;
+    let body = signed(&content, &told, &world.partner_key);
+    let settled = walk
+        .partner(post.clone(), "/partners/settlements", body)
+        .await;
+    let settlement = text(&settled["settlement"]["id"]);
+    walk.read_partner("/partners/settlements").await;
+    walk.read_partner(&format!("/partners/settlements/{settlement}"))
+        .await;
+    walk.read_client("/clients/settlements").await;
+    walk.read_client(&format!("/clients/settlements/{settlement}"))
+        .await;
+    walk.read_client("/clients/settlementTransfers?currencies=ofcbtc")
+        .await;
+
+    let client = &world.client_token;
+    let own = format!("/api/statements/v1/enterprises/{CLIENT}");
+    for path in [
+        "/api/events/v1?limit=2".to_owned(),
+        format!("{own}/goAccounts/{}?limit=2", world.client_account),
+        format!("{own}/connections/{connection}?limit=2"),
+    ] {
+        walk.say(client, get.clone(), &path, Value::Null).await;
+    }
+
+    let content = json!({
+        "externalId": "settle-2",
+        "settlementAmounts": {connection.clone(): {"USDT": "1500000"}},
+        "nonce": client::fresh_nonce(),
+    });
+    let told = json!({"payload": content.to_string()});
+    let body = signed(&content, &told, &world.partner_key);
+    walk.partner(post.clone(), "/partners/settlements/nonReconciled", body)
+        .await;
+    let content = json!({
+        "trade": {
+            "externalId": "fill-1",
+            "externalOrderId": "order-1",
+            "partyConnectionId": connection,
+            "tradedAt": "2026-01-31T12:00:00.000Z",
+            "base": {"currency": "BTC", "quantity": "-250000"},
+            "quote": {"currency": "USDT", "quantity": "40000000"},
+        },
+        "nonce": client::fresh_nonce(),
+    });
+    let signing = "/partners/trades/signing";
+    walk.partner(get.clone(), signing, content.clone()).await;
+    walk.partner(post, signing, content).await;
+
+    let refused = format!("/api/network/v1/enterprises/{CLIENT}/partners?ids=no");
+    let refused = world.raw(Method::GET, &refused, Some(&world.client_token), None);
+    assert_eq!(refused.await.0, 400);
+    let requests = "/api/developer/v1/requests";
+    let list = format!("{requests}?status=4xx");
+    let logged = eventually("the refusal", async || {
+        let (_, _, found) = world.raw(Method::GET, &list, Some(client), None).await;
+        found["requests"].get(0).cloned()
     })
     .await;
+    walk.say(client, get.clone(), &list, Value::Null).await;
+    let one = format!("{requests}/{}", text(&logged["id"]));
+    walk.say(client, get.clone(), &one, Value::Null).await;
+    for path in ["/livez", "/readyz"] {
+        walk.say(client, get.clone(), path, Value::Null).await;
+    }
+    walk.said
 }
 
 /// Waits until the exchange has credited an allocation.
@@ -409,59 +507,49 @@ async fn credited(world: &World, account: &str) {
 }
 
 /// A partner that answers later says so with operations of its own.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_examples_of_later_answers_are_what_is_answered() {
-    let options = Options {
-        allocations: Answering::Asynchronous,
-        deallocations: Answering::Asynchronous,
-        ..Options::default()
-    };
-    on_each_database(options, async |world| {
-        let said = Vec::new();
-        let mut walk = Walk { world, said };
-        let (connection, account) = world.connect().await;
-        let known = world.partner.partner_connection(connection).await;
-        let known = known.expect("the connection").connection;
-        for (noun, id) in [("allocation", "Alloc"), ("deallocation", "Dealloc")] {
-            let path = format!(
-                "/api/network/v1/enterprises/{CLIENT}/clients/connections/{connection}/{noun}s"
-            );
-            let content = movement(&format!("later-{noun}"), "400");
-            let told = json!({"payload": content.to_string()});
-            let body = signed(&content, &told, &world.client_key).to_string();
-            let client = Some(world.client_token.as_str());
-            let asked = world.raw(Method::POST, &path, client, Some(&body)).await;
-            assert_eq!(asked.2[noun]["status"], "reserved", "{}", asked.2);
-            let record = text(&asked.2[noun]["id"]);
-            let record = eventually("the exchange's name for it", async || {
-                let tail = format!("/clients/allocations/{record}");
-                let path = format!("/api/network/v1/enterprises/{CLIENT}{tail}");
-                let (_, _, found) = world.raw(Method::GET, &path, client, None).await;
-                found["allocation"]["partnerExternalId"]
-                    .is_string()
-                    .then(|| found["allocation"].clone())
-            })
+async fn later_answers(world: &World) -> Vec<Said> {
+    let mut walk = Walk::of(world);
+    let (connection, account) = world.connect().await;
+    let known = world.partner.partner_connection(connection).await;
+    let known = known.expect("the connection").connection;
+    for (noun, id) in [("allocation", "Alloc"), ("deallocation", "Dealloc")] {
+        let path = format!(
+            "/api/network/v1/enterprises/{CLIENT}/clients/connections/{connection}/{noun}s"
+        );
+        let content = movement(&format!("later-{noun}"), "400");
+        let told = json!({"payload": content.to_string()});
+        let body = signed(&content, &told, &world.client_key).to_string();
+        let client = Some(world.client_token.as_str());
+        let asked = world.raw(Method::POST, &path, client, Some(&body)).await;
+        assert_eq!(asked.2[noun]["status"], "reserved", "{}", asked.2);
+        let record = text(&asked.2[noun]["id"]);
+        let record = eventually("the exchange's name for it", async || {
+            let tail = format!("/clients/allocations/{record}");
+            let path = format!("/api/network/v1/enterprises/{CLIENT}{tail}");
+            let (_, _, found) = world.raw(Method::GET, &path, client, None).await;
+            found["allocation"]["partnerExternalId"]
+                .is_string()
+                .then(|| found["allocation"].clone())
+        })
+        .await;
+        let content = json!({
+            (format!("{noun}Id")): record["id"],
+            (format!("partners{id}ationId")): record["partnerExternalId"],
+            "amount": {"currency": "BTC", "quantity": "400"},
+            "clientId": known.client_id.to_string(),
+            "connectionId": connection.to_string(),
+            "partnersClientId": known.partners_client_id,
+            "partnersConnectionId": known.partners_connection_id,
+            "status": "cleared",
+            "nonce": client::fresh_nonce(),
+        });
+        let told = json!({"payload": content.to_string()});
+        let body = signed(&content, &told, &world.partner_key);
+        walk.partner(Method::PUT, &format!("/partners/{noun}s"), body)
             .await;
-            let content = json!({
-                (format!("{noun}Id")): record["id"],
-                (format!("partners{id}ationId")): record["partnerExternalId"],
-                "amount": {"currency": "BTC", "quantity": "400"},
-                "clientId": known.client_id.to_string(),
-                "connectionId": connection.to_string(),
-                "partnersClientId": known.partners_client_id,
-                "partnersConnectionId": known.partners_connection_id,
-                "status": "cleared",
-                "nonce": client::fresh_nonce(),
-            });
-            let told = json!({"payload": content.to_string()});
-            let body = signed(&content, &told, &world.partner_key);
-            walk.partner(Method::PUT, &format!("/partners/{noun}s"), body)
-                .await;
-            if noun == "allocation" {
-                credited(world, &account).await;
-            }
+        if noun == "allocation" {
+            credited(world, &account).await;
         }
-        compare(world, walk.said).await;
-    })
-    .await;
+    }
+    walk.said
 }

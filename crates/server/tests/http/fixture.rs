@@ -167,7 +167,7 @@ impl Stopped {
 }
 
 /// Runs a test in a fresh world on each database.
-pub(crate) async fn on_each_database(options: Options, test: impl AsyncFn(&World)) {
+pub(crate) async fn on_each_database(options: Options, mut test: impl AsyncFnMut(&World)) {
     for database in testkit::each_database().await {
         let world = World::start(options.clone(), database).await;
         test(&world).await;

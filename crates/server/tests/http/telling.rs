@@ -97,6 +97,22 @@ async fn statements_add_up_to_the_balances() {
         let (available, held) = world.allocated(connection, "ofcbtc").await;
         assert_eq!((available, held), (1_500, 0));
 
+        // A Go Account is named as answers name it, or as a UUID.
+        let account = world.client_account;
+        let path_of = |id: &dyn std::fmt::Display| format!("{base}/goAccounts/{id}");
+        let of_account = get(world, &world.client_token, &path_of(&account)).await;
+        let (available, _) = world.custody("ofcbtc").await;
+        let moved = of_account["entries"].as_array().expect("entries");
+        let last = moved.last().expect("an entry");
+        assert_eq!(last["balance"]["available"], available.to_string());
+        let hyphenated = get(world, &world.client_token, &path_of(&account.0)).await;
+        assert_eq!(hyphenated, of_account);
+        for odd in ["c1", "{000000000000000000000000000000c1}"] {
+            let token = Some(world.client_token.as_str());
+            let heard = world.raw(Method::GET, &path_of(&odd), token, None).await;
+            assert_eq!(heard.0, 400, "{odd}: {}", heard.2);
+        }
+
         // The partner sees the same; others and other accounts do not exist.
         let of_partner =
             format!("/api/statements/v1/enterprises/{PARTNER}/connections/{connection}");

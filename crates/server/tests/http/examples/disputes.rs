@@ -3,11 +3,11 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Walk, compare, signed, text};
+use super::{Said, Walk, signed, text};
 use crate::{
-    fixture::{CLIENT, PARTNER, World, on_each_database},
+    fixture::{CLIENT, PARTNER, World},
     settling::allocate,
-    staged::{DISPUTE_S, Stage, TOP_UP_S, dispute, options, staging},
+    staged::{DISPUTE_S, Stage, TOP_UP_S, dispute, staging},
 };
 
 impl Walk<'_> {
@@ -49,64 +49,59 @@ impl Walk<'_> {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_examples_of_disputes_are_what_is_answered() {
-    on_each_database(options(false), async |world: &World| {
-        let stage = Stage::of(world).await;
-        let [north, _] = stage.connections().await;
-        allocate(&world.client, north, "ofcbtc", 100_000).await;
-        allocate(&world.client, north, "ofcusdt", 100_000).await;
-        let said = Vec::new();
-        let mut walk = Walk { world, said };
-        let (operator, reviewer) = (world.operator_token.clone(), stage.reviewer.clone());
+pub(super) async fn walk(world: &World) -> Vec<Said> {
+    let stage = Stage::of(world).await;
+    let [north, _] = stage.connections().await;
+    allocate(&world.client, north, "ofcbtc", 100_000).await;
+    allocate(&world.client, north, "ofcusdt", 100_000).await;
+    let mut walk = Walk::of(world);
+    let (operator, reviewer) = (world.operator_token.clone(), stage.reviewer.clone());
 
-        // Amended, and conceded while the window is open.
-        let (_, first) = walk.disputed("staged-1", north).await;
-        walk.read_client("/clients/settlement/disputes").await;
-        walk.read_partner("/partners/settlement/disputes").await;
+    // Amended, and conceded while the window is open.
+    let (_, first) = walk.disputed("staged-1", north).await;
+    walk.read_client("/clients/settlement/disputes").await;
+    walk.read_partner("/partners/settlement/disputes").await;
+    let content = json!({
+        "connectionId": north.to_string(),
+        "retracted": false,
+        "reason": "the fee was charged twice",
+        "nonce": client::fresh_nonce(),
+    });
+    let tail = format!("/clients/settlements/disputes/{first}");
+    walk.signed_client(Method::PUT, &tail, &content).await;
+    let content = json!({"notes": "settled by telephone", "nonce": client::fresh_nonce()});
+    let tail = format!("{tail}/close");
+    walk.signed_client(Method::POST, &tail, &content).await;
+    stage.pass(DISPUTE_S + TOP_UP_S).await;
+
+    // Rejected once by the second operator, and then approved.
+    let (_, second) = walk.disputed("staged-2", north).await;
+    walk.operator(&operator, "/disputes", Value::Null).await;
+    stage.pass(DISPUTE_S + TOP_UP_S).await;
+    for verdict in ["reject", "approve"] {
+        let tail = format!("/disputes/{second}/closures");
         let content = json!({
-            "connectionId": north.to_string(),
-            "retracted": false,
-            "reason": "the fee was charged twice",
-            "nonce": client::fresh_nonce(),
+            "notes": "the fee was charged twice",
+            "adjustments": [{"currency": "ofcbtc", "quantity": "-2500"}],
         });
-        let tail = format!("/clients/settlements/disputes/{first}");
-        walk.signed_client(Method::PUT, &tail, &content).await;
-        let content = json!({"notes": "settled by telephone", "nonce": client::fresh_nonce()});
-        let tail = format!("{tail}/close");
-        walk.signed_client(Method::POST, &tail, &content).await;
-        stage.pass(DISPUTE_S + TOP_UP_S).await;
-
-        // Rejected once by the second operator, and then approved.
-        let (_, second) = walk.disputed("staged-2", north).await;
-        walk.operator(&operator, "/disputes", Value::Null).await;
-        stage.pass(DISPUTE_S + TOP_UP_S).await;
-        for verdict in ["reject", "approve"] {
-            let tail = format!("/disputes/{second}/closures");
-            let content = json!({
-                "notes": "the fee was charged twice",
-                "adjustments": [{"currency": "ofcbtc", "quantity": "-2500"}],
-            });
-            let proposed = walk.operator(&operator, &tail, content).await;
-            walk.operator(&reviewer, "/dispute-closures", Value::Null)
-                .await;
-            let closure = text(&proposed["dispute"]["disputeClosure"]["id"]);
-            let tail = format!("/dispute-closures/{closure}/{verdict}");
-            let content = json!({"notes": "looked at the fills"});
-            walk.operator(&reviewer, &tail, content).await;
-        }
-        walk.operator(&operator, "/waiting-transfers", Value::Null)
+        let proposed = walk.operator(&operator, &tail, content).await;
+        walk.operator(&reviewer, "/dispute-closures", Value::Null)
             .await;
+        let closure = text(&proposed["dispute"]["disputeClosure"]["id"]);
+        let tail = format!("/dispute-closures/{closure}/{verdict}");
+        let content = json!({"notes": "looked at the fills"});
+        walk.operator(&reviewer, &tail, content).await;
+    }
+    walk.operator(&operator, "/waiting-transfers", Value::Null)
+        .await;
 
-        // The partner has none of the third currency: what the client has won cannot be booked.
-        let amounts = json!({north.to_string(): {"USDT": "500"}});
-        let staged = walk.stage(&staging("staged-3", &amounts)).await;
-        stage.pass(DISPUTE_S + TOP_UP_S).await;
-        let settlement = text(&staged["settlement"]["id"]);
-        let tail = format!("/settlements/{settlement}/reject");
-        let content = json!({"reason": "the partner does not fund it"});
-        walk.operator(&operator, &tail, content).await;
-        compare(world, walk.said).await;
-    })
-    .await;
+    // The partner has none of the third currency: what the client has won cannot be booked.
+    let amounts = json!({north.to_string(): {"USDT": "500"}});
+    let staged = walk.stage(&staging("staged-3", &amounts)).await;
+    stage.pass(DISPUTE_S + TOP_UP_S).await;
+    let settlement = text(&staged["settlement"]["id"]);
+    let tail = format!("/settlements/{settlement}/reject");
+    let content = json!({"reason": "the partner does not fund it"});
+    walk.operator(&operator, &tail, content).await;
+    walk.said
 }

@@ -9,7 +9,7 @@ mod holds;
 mod identities;
 mod input;
 mod repeats;
-mod routes;
+pub(crate) mod routes;
 mod suspensions;
 
 use std::time::Duration;

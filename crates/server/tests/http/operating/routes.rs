@@ -1,26 +1,30 @@
 //! Every route does what it says.
 
-use std::collections::BTreeSet;
-
 use reqwest::Method;
 use rules::{UserId, approve::Undertaken, record::InstallationRole};
 use serde_json::{Value, json};
 use uuid::Uuid;
-use wire::partner_jwt::JwtSigner;
 
 use super::{done, fresh_id};
-use crate::fixture::{
-    INSTITUTION, Options, PARTNER, World, extended_key, jwt_pem, on_each_database, request,
+use crate::{
+    examples::{Said, Walk},
+    fixture::{INSTITUTION, Options, PARTNER, World, extended_key, on_each_database, request},
 };
 
-/// Says one thing after another, and remembers which routes it has said it to.
-struct Tour<'world> {
-    world: &'world World,
-    seen: BTreeSet<String>,
-}
+/// A key of a partner, the same in every run.
+const PUBLIC_KEY: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA9kEDfRK+YylDtcB4nmz9\n\
+SQpbA6M3PlZpyMC1BmbfCTEpv++xK9soaLsQYI9ESSyqwAUcim3qUGrzdZYimlAF\n\
+1JkJxJXNSYqHh01A7bBpwCBJI4mjpYXduLLkAUQLOpdk8iDVYcJVErlutibCvdAj\n\
+lFBOtzKLP//URSY+BSDIVuWiEax3hEmU/V5sZ1doA0KiDy70UniVlivJW1r+1bfP\n\
+rgrIGdZhuS9JS+YDDqmsUXz1NxRw5XqEoawak+JA/ByDZLMPe4PaJZSZYO/9uk8k\n\
+FeQr/oK/hGMvV1P7pG66iTFHvNmzDBkaZAlcS+qdyBP50U/gyRKZZKBxik3OPsMs\n\
+yQIDAQAB\n\
+-----END PUBLIC KEY-----\n";
 
-impl Tour<'_> {
-    /// The answer to a request, whose route has these variables.
+impl Walk<'_> {
+    /// The answer to a request of the operator, whose route has these variables.
     async fn visit(
         &mut self,
         method: Method,
@@ -28,16 +32,14 @@ impl Tour<'_> {
         variables: &[(&str, &str)],
         body: Value,
     ) -> Value {
-        self.seen.insert(format!("{method} {route}"));
-        let mut path = route.to_owned();
+        let mut path = format!("/api/operator/v1{route}");
         for (name, value) in variables {
             path = path.replace(&format!("{{{name}}}"), value);
         }
-        done(self.world, method, &path, body).await
+        let token = &self.world.operator_token;
+        self.say(token, method, &path, body).await
     }
-}
 
-impl Tour<'_> {
     /// What is suspended and reactivated.
     async fn suspensions(&mut self, connection: Uuid) {
         let (none, get, put) = (Value::Null, Method::GET, Method::PUT);
@@ -59,8 +61,6 @@ impl Tour<'_> {
             let told = self.visit(put.clone(), route, &one, body).await;
             assert_eq!(told["connection"]["suspended"], suspended);
         }
-        let pem = JwtSigner::from_pem(jwt_pem()).expect("a key");
-        let pem = pem.public_key_pem();
         let both = [
             ("enterpriseId", PARTNER),
             ("institutionIdentifier", INSTITUTION),
@@ -68,9 +68,9 @@ impl Tour<'_> {
         let route =
             "/enterprises/{enterpriseId}/partnerConfigurations/{institutionIdentifier}/publicKey";
         let set = self
-            .visit(put, route, &both, json!({"publicKey": pem}))
+            .visit(put, route, &both, json!({"publicKey": PUBLIC_KEY}))
             .await;
-        assert_eq!(set["partnerConfiguration"]["publicKey"], json!(pem));
+        assert_eq!(set["partnerConfiguration"]["publicKey"], json!(PUBLIC_KEY));
         let removed = self.visit(Method::DELETE, route, &both, none).await;
         assert_eq!(removed["partnerConfiguration"].get("publicKey"), None);
     }
@@ -130,256 +130,239 @@ fn holds(list: &Value, wanted: &Value) -> bool {
     list.as_array().expect("a list").iter().any(fits)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_route_answers_and_what_was_made_is_listed() {
-    let options = Options {
-        test_clock: true,
-        on_chain: true,
-        ..Options::default()
+/// Visits every route but those about disputes, which `examples::disputes` visits. What was made is
+/// listed.
+pub(crate) async fn every_route(world: &World) -> Vec<Said> {
+    let mut tour = Walk::of(world);
+    let none = Value::Null;
+    let (get, put) = (Method::GET, Method::PUT);
+    let (post, delete) = (Method::POST, Method::DELETE);
+
+    let enterprise = [("enterpriseId", "northgate")];
+    let wanted = json!({"name": "Northgate", "trustOrg": "Meridian", "licensed": true});
+    let route = "/enterprises/{enterpriseId}";
+    let made = tour.visit(put.clone(), route, &enterprise, wanted).await;
+    assert_eq!(made["enterprise"]["trustOrg"], "Meridian");
+    assert_eq!(made["enterprise"].get("goAccountId"), None);
+
+    let wanted = json!({"backing": "sol", "decimals": 9, "custodySource": "cold"});
+    let ticker = [("ticker", "ofcsol")];
+    let route = "/currencies/{ticker}";
+    let made = tour.visit(put.clone(), route, &ticker, wanted).await;
+    assert_eq!(made["currency"]["decimals"], 9);
+    let listed = tour
+        .visit(get.clone(), "/currencies", &[], none.clone())
+        .await;
+    assert!(holds(
+        &listed["currencies"],
+        &json!({"ticker": "ofcsol", "custodySource": "cold"})
+    ));
+    let listed = tour.visit(get.clone(), "/acts", &[], none.clone()).await;
+    assert_eq!(
+        listed["acts"][0]["userId"],
+        json!(world.operator.to_string())
+    );
+
+    let account = fresh_id();
+    let both = [
+        ("enterpriseId", "northgate"),
+        ("goAccountId", account.as_str()),
+    ];
+    let route = "/enterprises/{enterpriseId}/goAccounts/{goAccountId}";
+    let made = tour
+        .visit(put.clone(), route, &both, json!({"label": "trading"}))
+        .await;
+    assert_eq!(made["goAccount"]["id"], json!(account));
+    let listed = tour
+        .visit(get.clone(), "/goAccounts", &[], none.clone())
+        .await;
+    assert!(holds(
+        &listed["goAccounts"],
+        &json!({"id": account, "enterpriseId": "northgate"})
+    ));
+    let listed = tour
+        .visit(get.clone(), "/enterprises", &[], none.clone())
+        .await;
+    let first = json!({"id": "northgate", "goAccountId": account});
+    assert!(holds(&listed["enterprises"], &first), "{listed}");
+
+    let of_account = [("goAccountId", account.as_str())];
+    let key = json!({"publicKey": extended_key(7).xpub(), "label": "laptop"});
+    let keys = "/goAccounts/{goAccountId}/keys";
+    let added = tour.visit(post.clone(), keys, &of_account, key).await;
+    let hex = extended_key(7).key.public_key().to_hex();
+    assert_eq!(added["key"]["publicKey"], json!(hex));
+    let key_id = text(&added["key"]["id"]);
+    let one = [("keyId", key_id.as_str())];
+    let revoked = tour
+        .visit(delete.clone(), "/keys/{keyId}", &one, none.clone())
+        .await;
+    assert!(revoked["key"]["revokedAt"].is_string());
+    let listed = tour
+        .visit(get.clone(), keys, &of_account, none.clone())
+        .await;
+    assert_eq!(listed["keys"], json!([revoked["key"]]));
+
+    let user = fresh_id();
+    let of_user = [("userId", user.as_str())];
+    let wanted = json!({"name": "Ann", "role": "auditor"});
+    let made = tour
+        .visit(put.clone(), "/users/{userId}", &of_user, wanted)
+        .await;
+    assert_eq!(made["user"]["role"], "auditor");
+    let listed = tour.visit(get.clone(), "/users", &[], none.clone()).await;
+    assert!(holds(&listed["users"], &json!({"id": user, "name": "Ann"})));
+
+    let place = [("enterpriseId", "northgate"), ("userId", user.as_str())];
+    let members = "/enterprises/{enterpriseId}/members";
+    let route = "/enterprises/{enterpriseId}/members/{userId}";
+    let made = tour
+        .visit(put.clone(), route, &place, json!({"role": "member"}))
+        .await;
+    assert_eq!(made["member"]["role"], "member");
+    let listed = tour
+        .visit(get.clone(), members, &enterprise, none.clone())
+        .await;
+    assert!(holds(
+        &listed["members"],
+        &json!({"userId": user, "role": "member"})
+    ));
+    let removed = tour
+        .visit(delete.clone(), route, &place, none.clone())
+        .await;
+    assert_eq!(removed["member"].get("role"), None);
+    let listed = tour
+        .visit(get.clone(), members, &enterprise, none.clone())
+        .await;
+    assert_eq!(listed["members"], json!([]));
+
+    let wanted = json!({"label": "bot", "scopes": ["installation"]});
+    let tokens = "/users/{userId}/tokens";
+    let issued = tour.visit(post.clone(), tokens, &of_user, wanted).await;
+    assert_eq!(issued["accessToken"]["kind"], "plain");
+    let token_id = text(&issued["accessToken"]["id"]);
+    let one = [("tokenId", token_id.as_str())];
+    let listed = tour.visit(get.clone(), "/tokens", &[], none.clone()).await;
+    let shown = json!({"id": token_id, "userId": user, "scopes": ["installation"]});
+    assert!(holds(&listed["accessTokens"], &shown));
+    let revoked = tour
+        .visit(delete, "/tokens/{tokenId}", &one, none.clone())
+        .await;
+    assert!(revoked["accessToken"]["revokedAt"].is_string());
+
+    let terms = json!({
+        "baseUrl": "https://quay.example",
+        "currencies": [{"ticker": "ofcsol", "partnerNames": ["SOL"]}],
+    });
+    let place = [
+        ("enterpriseId", "northgate"),
+        ("institutionIdentifier", "quay"),
+    ];
+    let route = "/enterprises/{enterpriseId}/partnerConfigurations/{institutionIdentifier}";
+    let made = tour.visit(put.clone(), route, &place, terms).await;
+    assert_eq!(made["partnerConfiguration"]["version"], 1);
+    let listed = tour
+        .visit(get.clone(), "/partnerConfigurations", &[], none.clone())
+        .await;
+    let quay = json!({"institutionIdentifier": "quay", "version": 1});
+    assert!(holds(&listed["partnerConfigurations"], &quay));
+
+    let listed = tour
+        .visit(get.clone(), "/partners", &[], none.clone())
+        .await;
+    let harbour = json!({
+        "id": world.partner_id.to_string(),
+        "enterpriseId": PARTNER,
+        "institutionIdentifier": INSTITUTION,
+        "active": true,
+        "stable": false,
+    });
+    assert!(holds(&listed["partners"], &harbour), "{listed}");
+    let partner_id = world.partner_id.to_string();
+    let one = [("partnerId", partner_id.as_str())];
+    let updated = tour
+        .visit(put, "/partners/{partnerId}", &one, json!({"stable": true}))
+        .await;
+    assert_eq!(updated["partner"]["stable"], true);
+    assert_eq!(updated["partner"]["active"], true);
+
+    let movement = |reference: &str, amount: &str| {
+        json!({
+            "goAccountId": account,
+            "currency": "ofcsol",
+            "amount": amount,
+            "externalReference": reference,
+        })
     };
-    on_each_database(options, async |world| {
-        let mut tour = Tour {
-            world,
-            seen: BTreeSet::new(),
-        };
-        let none = Value::Null;
-        let (get, put) = (Method::GET, Method::PUT);
-        let (post, delete) = (Method::POST, Method::DELETE);
-
-        let enterprise = [("enterpriseId", "northgate")];
-        let wanted = json!({"name": "Northgate", "trustOrg": "Meridian", "licensed": true});
-        let route = "/enterprises/{enterpriseId}";
-        let made = tour.visit(put.clone(), route, &enterprise, wanted).await;
-        assert_eq!(made["enterprise"]["trustOrg"], "Meridian");
-        assert_eq!(made["enterprise"].get("goAccountId"), None);
-
-        let wanted = json!({"backing": "sol", "decimals": 9, "custodySource": "cold"});
-        let ticker = [("ticker", "ofcsol")];
-        let route = "/currencies/{ticker}";
-        let made = tour.visit(put.clone(), route, &ticker, wanted).await;
-        assert_eq!(made["currency"]["decimals"], 9);
+    let wanted = movement("in-1", "900");
+    let booked = tour.visit(post.clone(), "/deposits", &[], wanted).await;
+    assert_eq!(booked["deposit"]["custodySource"], "cold");
+    let listed = tour
+        .visit(get.clone(), "/deposits", &[], none.clone())
+        .await;
+    assert_eq!(
+        listed["deposits"][0], booked["deposit"],
+        "the newest comes first"
+    );
+    for (reference, ending) in [("out-1", "paid"), ("out-2", "cancelled")] {
+        let wanted = movement(reference, "100");
+        let asked = tour.visit(post.clone(), "/withdrawals", &[], wanted).await;
+        assert_eq!(asked["withdrawal"]["status"], "requested");
+        let id = text(&asked["withdrawal"]["id"]);
+        let one = [("withdrawalId", id.as_str())];
+        let route = format!("/withdrawals/{{withdrawalId}}/{ending}");
+        let ended = tour.visit(post.clone(), &route, &one, none.clone()).await;
+        assert_eq!(ended["withdrawal"]["status"], ending);
         let listed = tour
-            .visit(get.clone(), "/currencies", &[], none.clone())
+            .visit(get.clone(), "/withdrawals", &[], none.clone())
             .await;
-        assert!(holds(
-            &listed["currencies"],
-            &json!({"ticker": "ofcsol", "custodySource": "cold"})
-        ));
+        assert_eq!(listed["withdrawals"][0], ended["withdrawal"]);
+    }
+    let route = "/goAccounts/{goAccountId}/balances";
+    let left = tour
+        .visit(get.clone(), route, &of_account, none.clone())
+        .await;
+    assert_eq!(
+        left["balances"],
+        json!({"ofcsol": {"available": "800", "held": "0"}})
+    );
 
-        let account = fresh_id();
-        let both = [
-            ("enterpriseId", "northgate"),
-            ("goAccountId", account.as_str()),
-        ];
-        let route = "/enterprises/{enterpriseId}/goAccounts/{goAccountId}";
-        let made = tour
-            .visit(put.clone(), route, &both, json!({"label": "trading"}))
-            .await;
-        assert_eq!(made["goAccount"]["id"], json!(account));
-        let listed = tour
-            .visit(get.clone(), "/goAccounts", &[], none.clone())
-            .await;
-        assert!(holds(
-            &listed["goAccounts"],
-            &json!({"id": account, "enterpriseId": "northgate"})
-        ));
-        let listed = tour
-            .visit(get.clone(), "/enterprises", &[], none.clone())
-            .await;
-        let first = json!({"id": "northgate", "goAccountId": account});
-        assert!(holds(&listed["enterprises"], &first), "{listed}");
+    let (connection, _) = world.connect().await;
+    let always = json!([{"call": "allocate", "times": 1000, "action": "error500"}]);
+    world.script_faults(always).await;
+    let stuck = world
+        .client
+        .allocate(connection, request("ofcbtc", 5, "stuck"))
+        .await;
+    assert!(stuck.is_err());
+    let listed = tour.visit(get.clone(), "/holds", &[], none.clone()).await;
+    assert_eq!(listed["holds"][0]["clientExternalId"], "stuck");
+    let id = text(&listed["holds"][0]["id"]);
+    let one = [("allocationId", id.as_str())];
+    let route = "/holds/{allocationId}/ask";
+    let asked = tour.visit(post.clone(), route, &one, none.clone()).await;
+    assert_eq!(asked["hold"]["status"], "reserved");
+    let route = "/holds/{allocationId}/release";
+    let released = tour
+        .visit(post.clone(), route, &one, json!({"reason": "given up"}))
+        .await;
+    assert_eq!(released["hold"]["status"], "released");
 
-        let of_account = [("goAccountId", account.as_str())];
-        let key = json!({"publicKey": extended_key(7).xpub(), "label": "laptop"});
-        let keys = "/goAccounts/{goAccountId}/keys";
-        let added = tour.visit(post.clone(), keys, &of_account, key).await;
-        let hex = extended_key(7).key.public_key().to_hex();
-        assert_eq!(added["key"]["publicKey"], json!(hex));
-        let key_id = text(&added["key"]["id"]);
-        let one = [("keyId", key_id.as_str())];
-        let revoked = tour
-            .visit(delete.clone(), "/keys/{keyId}", &one, none.clone())
-            .await;
-        assert!(revoked["key"]["revokedAt"].is_string());
-        let listed = tour
-            .visit(get.clone(), keys, &of_account, none.clone())
-            .await;
-        assert_eq!(listed["keys"], json!([revoked["key"]]));
+    visit_on_chain(&mut tour, connection).await;
 
-        let user = fresh_id();
-        let of_user = [("userId", user.as_str())];
-        let wanted = json!({"name": "Ann", "role": "auditor"});
-        let made = tour
-            .visit(put.clone(), "/users/{userId}", &of_user, wanted)
-            .await;
-        assert_eq!(made["user"]["role"], "auditor");
-        let listed = tour.visit(get.clone(), "/users", &[], none.clone()).await;
-        assert!(holds(&listed["users"], &json!({"id": user, "name": "Ann"})));
+    let clock = tour.visit(get.clone(), "/clock", &[], none.clone()).await;
+    assert_eq!(clock["clock"]["aheadMicroseconds"], 0);
+    let seconds = json!({"seconds": 1});
+    let clock = tour.visit(post, "/clock/advance", &[], seconds).await;
+    assert_eq!(clock["clock"]["aheadMicroseconds"], 1_000_000);
 
-        let place = [("enterpriseId", "northgate"), ("userId", user.as_str())];
-        let members = "/enterprises/{enterpriseId}/members";
-        let route = "/enterprises/{enterpriseId}/members/{userId}";
-        let made = tour
-            .visit(put.clone(), route, &place, json!({"role": "member"}))
-            .await;
-        assert_eq!(made["member"]["role"], "member");
-        let listed = tour
-            .visit(get.clone(), members, &enterprise, none.clone())
-            .await;
-        assert!(holds(
-            &listed["members"],
-            &json!({"userId": user, "role": "member"})
-        ));
-        let removed = tour
-            .visit(delete.clone(), route, &place, none.clone())
-            .await;
-        assert_eq!(removed["member"].get("role"), None);
-        let listed = tour
-            .visit(get.clone(), members, &enterprise, none.clone())
-            .await;
-        assert_eq!(listed["members"], json!([]));
-
-        let wanted = json!({"label": "bot", "scopes": ["installation"]});
-        let tokens = "/users/{userId}/tokens";
-        let issued = tour.visit(post.clone(), tokens, &of_user, wanted).await;
-        assert_eq!(issued["accessToken"]["kind"], "plain");
-        let token_id = text(&issued["accessToken"]["id"]);
-        let one = [("tokenId", token_id.as_str())];
-        let listed = tour.visit(get.clone(), "/tokens", &[], none.clone()).await;
-        let shown = json!({"id": token_id, "userId": user, "scopes": ["installation"]});
-        assert!(holds(&listed["accessTokens"], &shown));
-        let revoked = tour
-            .visit(delete, "/tokens/{tokenId}", &one, none.clone())
-            .await;
-        assert!(revoked["accessToken"]["revokedAt"].is_string());
-
-        let terms = json!({
-            "baseUrl": "https://quay.example",
-            "currencies": [{"ticker": "ofcsol", "partnerNames": ["SOL"]}],
-        });
-        let place = [
-            ("enterpriseId", "northgate"),
-            ("institutionIdentifier", "quay"),
-        ];
-        let route = "/enterprises/{enterpriseId}/partnerConfigurations/{institutionIdentifier}";
-        let made = tour.visit(put.clone(), route, &place, terms).await;
-        assert_eq!(made["partnerConfiguration"]["version"], 1);
-        let listed = tour
-            .visit(get.clone(), "/partnerConfigurations", &[], none.clone())
-            .await;
-        let quay = json!({"institutionIdentifier": "quay", "version": 1});
-        assert!(holds(&listed["partnerConfigurations"], &quay));
-
-        let listed = tour
-            .visit(get.clone(), "/partners", &[], none.clone())
-            .await;
-        let harbour = json!({
-            "id": world.partner_id.to_string(),
-            "enterpriseId": PARTNER,
-            "institutionIdentifier": INSTITUTION,
-            "active": true,
-            "stable": false,
-        });
-        assert!(holds(&listed["partners"], &harbour), "{listed}");
-        let partner_id = world.partner_id.to_string();
-        let one = [("partnerId", partner_id.as_str())];
-        let updated = tour
-            .visit(put, "/partners/{partnerId}", &one, json!({"stable": true}))
-            .await;
-        assert_eq!(updated["partner"]["stable"], true);
-        assert_eq!(updated["partner"]["active"], true);
-
-        let movement = |reference: &str, amount: &str| {
-            json!({
-                "goAccountId": account,
-                "currency": "ofcsol",
-                "amount": amount,
-                "externalReference": reference,
-            })
-        };
-        let wanted = movement("in-1", "900");
-        let booked = tour.visit(post.clone(), "/deposits", &[], wanted).await;
-        assert_eq!(booked["deposit"]["custodySource"], "cold");
-        let listed = tour
-            .visit(get.clone(), "/deposits", &[], none.clone())
-            .await;
-        assert_eq!(
-            listed["deposits"][0], booked["deposit"],
-            "the newest comes first"
-        );
-        for (reference, ending) in [("out-1", "paid"), ("out-2", "cancelled")] {
-            let wanted = movement(reference, "100");
-            let asked = tour.visit(post.clone(), "/withdrawals", &[], wanted).await;
-            assert_eq!(asked["withdrawal"]["status"], "requested");
-            let id = text(&asked["withdrawal"]["id"]);
-            let one = [("withdrawalId", id.as_str())];
-            let route = format!("/withdrawals/{{withdrawalId}}/{ending}");
-            let ended = tour.visit(post.clone(), &route, &one, none.clone()).await;
-            assert_eq!(ended["withdrawal"]["status"], ending);
-            let listed = tour
-                .visit(get.clone(), "/withdrawals", &[], none.clone())
-                .await;
-            assert_eq!(listed["withdrawals"][0], ended["withdrawal"]);
-        }
-        let route = "/goAccounts/{goAccountId}/balances";
-        let left = tour
-            .visit(get.clone(), route, &of_account, none.clone())
-            .await;
-        assert_eq!(
-            left["balances"],
-            json!({"ofcsol": {"available": "800", "held": "0"}})
-        );
-
-        let (connection, _) = world.connect().await;
-        let always = json!([{"call": "allocate", "times": 1000, "action": "error500"}]);
-        world.script_faults(always).await;
-        let stuck = world
-            .client
-            .allocate(connection, request("ofcbtc", 5, "stuck"))
-            .await;
-        assert!(stuck.is_err());
-        let listed = tour.visit(get.clone(), "/holds", &[], none.clone()).await;
-        assert_eq!(listed["holds"][0]["clientExternalId"], "stuck");
-        let id = text(&listed["holds"][0]["id"]);
-        let one = [("allocationId", id.as_str())];
-        let route = "/holds/{allocationId}/ask";
-        let asked = tour.visit(post.clone(), route, &one, none.clone()).await;
-        assert_eq!(asked["hold"]["status"], "reserved");
-        let route = "/holds/{allocationId}/release";
-        let released = tour
-            .visit(post.clone(), route, &one, json!({"reason": "given up"}))
-            .await;
-        assert_eq!(released["hold"]["status"], "released");
-
-        visit_on_chain(&mut tour, connection).await;
-
-        let clock = tour.visit(get.clone(), "/clock", &[], none.clone()).await;
-        assert_eq!(clock["clock"]["aheadMicroseconds"], 0);
-        let seconds = json!({"seconds": 1});
-        let clock = tour.visit(post, "/clock/advance", &[], seconds).await;
-        assert_eq!(clock["clock"]["aheadMicroseconds"], 1_000_000);
-
-        let listed = tour.visit(get.clone(), "/acts", &[], none.clone()).await;
-        assert_eq!(
-            listed["acts"][0]["userId"],
-            json!(world.operator.to_string())
-        );
-        tour.suspensions(connection).await;
-        tour.approvals().await;
-
-        // What operators do about settlements is in the tables of `staged`.
-        let staged = documented(world)
-            .await
-            .into_iter()
-            .filter(|route| is_staged(route));
-        tour.seen.extend(staged);
-        assert_eq!(tour.seen, documented(world).await, "a route has no test");
-    })
-    .await;
+    tour.suspensions(connection).await;
+    tour.approvals().await;
+    tour.said
 }
 
 /// The routes about settlement over the chain.
-async fn visit_on_chain(tour: &mut Tour<'_>, connection: Uuid) {
+async fn visit_on_chain(tour: &mut Walk<'_>, connection: Uuid) {
     use crate::on_chain::{announced, started};
     let world = tour.world;
     let (get, post, none) = (Method::GET, Method::POST, Value::Null);
@@ -430,34 +413,6 @@ async fn visit_on_chain(tour: &mut Tour<'_>, connection: Uuid) {
     let route = "/onChainSettlements/{settlementId}";
     let read = tour.visit(get, route, &one, none).await;
     assert_eq!(read["settlement"]["status"], "rejected");
-}
-
-/// Whether a route is about staged settlements and their disputes.
-fn is_staged(route: &str) -> bool {
-    let nouns = [
-        "/dispute-closures",
-        "/disputes",
-        "/settlements",
-        "/waiting-transfers",
-    ];
-    let path = route.split(' ').nth(1).unwrap_or_default();
-    nouns.iter().any(|noun| path.starts_with(noun))
-}
-
-/// The routes of the operator API, as the document has them.
-async fn documented(world: &World) -> BTreeSet<String> {
-    let (_, _, document) = world.raw(Method::GET, "/openapi.json", None, None).await;
-    let paths = document["paths"].as_object().expect("paths");
-    let mut found = BTreeSet::new();
-    for (path, operations) in paths {
-        let Some(route) = path.strip_prefix("/api/operator/v1") else {
-            continue;
-        };
-        for method in operations.as_object().expect("operations").keys() {
-            found.insert(format!("{} {route}", method.to_uppercase()));
-        }
-    }
-    found
 }
 
 /// Every list has its parts; those that are short by nature have one part only.
