@@ -527,8 +527,11 @@ pub(crate) fn check_role_stays(
     let changes = (before == operator) != (after == operator);
     if changes && policy(draft).second_operator_required {
         let message = "while a second operator has to approve acts on money, nobody becomes or ceases to be an operator: have that switched off first, which needs a second operator; to keep somebody out, revoke their tokens";
-        let name = "operators_are_fixed";
-        return Err(Refusal::new(Class::Unprocessable, name, message));
+        return Err(Refusal::new(
+            Class::Unprocessable,
+            "operators_are_fixed",
+            message,
+        ));
     }
     Ok(())
 }
@@ -546,8 +549,11 @@ pub(crate) fn check_token_is_own(
         && policy(draft).second_operator_required
     {
         let message = "while a second operator has to approve acts on money, operators issue their tokens themselves";
-        let name = "operator_token_is_own";
-        return Err(Refusal::new(Class::NotPermitted, name, message));
+        return Err(Refusal::new(
+            Class::NotPermitted,
+            "operator_token_is_own",
+            message,
+        ));
     }
     Ok(())
 }

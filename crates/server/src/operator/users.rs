@@ -109,7 +109,7 @@ pub(super) async fn list(
     params(("userId" = String, Path, description = "32 hexadecimal digits.")),
     request_body = UserContent,
     responses((status = 200, description = "The user.", body = UserResponse),
-        openapi::Gate, openapi::Fault))]
+        openapi::Gate, openapi::Unprocessable, openapi::Fault))]
 pub(super) async fn put(
     State(network): State<Network>,
     call: OperatorCall,

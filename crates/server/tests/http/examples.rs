@@ -28,11 +28,11 @@ const ENTRIES_MAX: usize = 2;
 
 /// A request that was answered as it should be.
 pub(crate) struct Said {
-    pub(crate) method: Method,
-    pub(crate) path: String,
-    pub(crate) body: Value,
-    pub(crate) status: u16,
-    pub(crate) answer: Value,
+    method: Method,
+    path: String,
+    body: Value,
+    status: u16,
+    answer: Value,
 }
 
 fn file() -> PathBuf {
@@ -88,7 +88,7 @@ impl Answered {
 fn examples(document: &Value, said: Vec<Said>) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     for one in said {
-        let (id, variables) = operation(document, &one);
+        let (id, variables) = operation(document, &one.method, &one.path);
         let mut example = Map::new();
         example.insert("path".to_owned(), variables);
         if !one.body.is_null() {
@@ -106,10 +106,10 @@ fn examples(document: &Value, said: Vec<Said>) -> BTreeMap<String, Value> {
 }
 
 /// The operation of a request, and the variables of its path.
-fn operation(document: &Value, said: &Said) -> (String, Value) {
-    let path = said.path.split('?').next().unwrap_or_default();
+pub(crate) fn operation(document: &Value, method: &Method, path: &str) -> (String, Value) {
+    let path = path.split('?').next().unwrap_or_default();
     let parts: Vec<&str> = path.split('/').collect();
-    let method = said.method.as_str().to_lowercase();
+    let method = method.as_str().to_lowercase();
     let paths = document["paths"].as_object().expect("paths");
     let mut fits: Vec<(usize, String, Value)> = Vec::new();
     for (template, item) in paths {

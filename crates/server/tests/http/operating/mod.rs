@@ -12,13 +12,16 @@ mod repeats;
 pub(crate) mod routes;
 mod suspensions;
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::fixture::{Heard, World};
+use crate::{
+    examples::operation,
+    fixture::{Heard, World},
+};
 
 /// Says something to the operator API with a token: status, headers and body.
 async fn with(
@@ -42,14 +45,38 @@ async fn done(world: &World, method: Method, path: &str, body: Value) -> Value {
     answer
 }
 
-/// Status, name and whole body of a request of the operator that has to be refused.
+/// Status, name and whole body of a request of the operator that has to be refused. The reference
+/// tells of every refusal.
 async fn refused(world: &World, method: Method, path: &str, body: Value) -> (u16, String, Value) {
     let asked = format!("{method} {path}");
     let token = Some(world.operator_token.as_str());
-    let (status, _, answer) = with(world, token, method, path, &body).await;
+    let (status, _, answer) = with(world, token, method.clone(), path, &body).await;
     assert!(status >= 400, "{asked}: {status} {answer}");
     let name = answer["name"].as_str().unwrap_or_default().to_owned();
+    let told = explained(&method, path, status);
+    assert!(
+        told.contains(&format!("`{name}`")),
+        "{asked}: {status} {name} is not in the document: {told}"
+    );
     (status, name, answer)
+}
+
+/// What the document says of a status of an operation.
+fn explained(method: &Method, path: &str, status: u16) -> String {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+        let text = server::openapi::document();
+        serde_json::from_str(&text).expect("the document is JSON")
+    });
+    let path = format!("/api/operator/v1{path}");
+    let (id, _) = operation(&DOCUMENT, method, &path);
+    let items = DOCUMENT["paths"].as_object().expect("paths").values();
+    let mut operations = items.filter_map(Value::as_object).flat_map(|i| i.values());
+    let found = operations.find(|operation| operation["operationId"] == json!(id));
+    let answer = &found.expect("the operation")["responses"][status.to_string()];
+    answer["description"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 async fn get(world: &World, path: &str) -> Value {
