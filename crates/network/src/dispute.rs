@@ -34,6 +34,16 @@ pub struct DisputeView {
     pub adjusted: Vec<Transfer>,
 }
 
+impl DisputeView {
+    /// The settlement on which what the closure says rides, or the last of them where it does so in
+    /// parts.
+    pub fn settled_in(&self) -> Option<SettlementId> {
+        // Identifiers begin with the time at which they were drawn.
+        let settlements = self.adjusted.iter().filter_map(|part| part.settlement_id);
+        settlements.max()
+    }
+}
+
 /// What a client says to dispute a settlement (C19).
 #[derive(Clone)]
 pub struct DisputeRequest {
@@ -551,11 +561,9 @@ impl Operator<'_> {
         operator: Act,
     ) -> Result<RejectSettlement, Failure> {
         let transfers = self.records().transfers_of(id).await?;
-        let settling = self.records().disputes_settled_in(id).await?;
         Ok(RejectSettlement {
             id,
             transfers: KnownTransfers::of(&transfers),
-            settling: settling.into_iter().map(|dispute| dispute.id).collect(),
             reason,
             entry_id: EntryId(self.draw_id()),
             operator,

@@ -1,10 +1,8 @@
 //! Staging a settlement that clients may dispute (OES wire §3.6; P11).
 
-use std::collections::BTreeMap;
-
 use ledger::Timestamp;
 use rules::{
-    DisputeClosureId, TransferId,
+    TransferId,
     record::{Dispute, Partner, Settlement, SettlementState},
     settle::{Carried, Stage},
 };
@@ -132,27 +130,13 @@ impl Network {
     async fn carried(&self, partner: &Partner) -> Result<Vec<Carried>, Failure> {
         let store = self.store();
         let waiting = store.waiting_transfers(partner.id, CARRIED_AT_MOST).await?;
-        let closures: Vec<DisputeClosureId> = waiting
-            .iter()
-            .filter_map(|transfer| transfer.dispute_closure_id)
-            .collect();
-        if closures.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut disputes = BTreeMap::new();
-        for ids in closures.chunks(1_000) {
-            let closures = store.dispute_closures(ids.to_vec()).await?;
-            disputes.extend(closures.into_iter().map(|c| (c.id, c.dispute_id)));
-        }
-        let carried = waiting.into_iter().filter_map(|transfer| {
-            let dispute_id = *disputes.get(&transfer.dispute_closure_id?)?;
+        let carried = waiting.into_iter().map(|transfer| {
             let sides = [&transfer.source, &transfer.destination];
-            Some(Carried {
+            Carried {
                 transfer_id: transfer.id,
-                dispute_id,
                 accounts: sides.map(|side| side.account(&transfer.currency)),
                 part_id: TransferId(self.draw_id()),
-            })
+            }
         });
         Ok(carried.collect())
     }

@@ -108,7 +108,6 @@ impl Command for OpenDispute {
             retraction: None,
             closure_id: None,
             closed_at: None,
-            settled_in: None,
             signed_request: self.signed.request.id,
             created_at: now,
             updated_at: now,

@@ -72,8 +72,6 @@ pub struct Dispute {
     pub closure_id: Option<DisputeClosureId>,
     /// Since when a closure counts.
     pub closed_at: Option<Timestamp>,
-    /// The settlement on which what the closure says rides, or the last of them.
-    pub settled_in: Option<SettlementId>,
     /// The request that raised it.
     pub signed_request: uuid::Uuid,
     /// When it was raised.

@@ -1,16 +1,14 @@
 //! An operator gives up a staged settlement that has failed (decisions §5, v2 life).
 
-use std::collections::BTreeSet;
-
 use ledger::{Entry, EntryId, Hold, HoldPurpose, Posting, Timestamp};
 
 use super::{KnownTransfers, advance::all_of};
 use crate::{
-    Class, Command, DisputeId, Draft, Keys, Reason, Refusal, SettlementId,
+    Class, Command, Draft, Keys, Reason, Refusal, SettlementId,
     allocate::refused_by_the_books,
     operate::Act,
     planted::{Fault, is_planted},
-    record::{Dispute, Message, Settlement, SettlementState, Transfer, TransferStatus},
+    record::{Message, Settlement, SettlementState, Transfer, TransferStatus},
 };
 
 /// A failed staged settlement is not tried again: what is held for it returns, and what rode on it
@@ -21,8 +19,6 @@ pub struct RejectSettlement {
     pub id: SettlementId,
     /// All of its transfers.
     pub transfers: KnownTransfers,
-    /// The disputes whose end rode on it.
-    pub settling: BTreeSet<DisputeId>,
     /// Why, for the partner.
     pub reason: String,
     /// The identifier that the journal entry gets.
@@ -60,7 +56,6 @@ impl Command for RejectSettlement {
     fn keys(&self) -> Keys {
         let mut keys = self.transfers.keys();
         keys.settlements.insert(self.id);
-        keys.disputes.extend(&self.settling);
         keys.messages.insert(self.id.0);
         keys
     }
@@ -128,16 +123,6 @@ impl Command for RejectSettlement {
                 postings,
             };
             draft.post(entry).map_err(refused_by_the_books)?;
-        }
-        for id in &self.settling {
-            let dispute = draft.find::<Dispute>(id).cloned();
-            if let Some(dispute) = dispute.filter(|dispute| dispute.settled_in == Some(self.id)) {
-                draft.put(Dispute {
-                    settled_in: None,
-                    updated_at: now,
-                    ..dispute
-                });
-            }
         }
         // What the final amounts were matters no more.
         if let Some(message) = draft.find::<Message>(&self.id.0).cloned()

@@ -11,9 +11,9 @@ use ledger::{Account, Currency, Entry, Hold, HoldPurpose, Posting, SignedAmount,
 
 use super::{Settle, check_active, out_of_bounds, participations, put_staged};
 use crate::{
-    Class, Command, ConnectionId, DisputeId, Draft, Keys, Refusal, SettlementId, TransferId, View,
+    Class, Command, ConnectionId, Draft, Keys, Refusal, SettlementId, TransferId, View,
     allocate::refused_by_the_books,
-    record::{Claim, Dispute, Partner, Settlement, Staging, Transfer, TransferStatus},
+    record::{Claim, Partner, Settlement, Staging, Transfer, TransferStatus},
 };
 
 /// A transfer that an earlier dispute has ended in, as whoever asks has found it waiting.
@@ -21,8 +21,6 @@ use crate::{
 pub struct Carried {
     /// Which.
     pub transfer_id: TransferId,
-    /// The dispute that has ended in it.
-    pub dispute_id: DisputeId,
     /// What it can move.
     pub accounts: [Account; 2],
     /// The identifier that a part of it gets if not all of it can be covered.
@@ -215,7 +213,6 @@ impl Command for Stage {
         for carried in &self.carried {
             keys.transfers.insert(carried.transfer_id);
             keys.holds.insert(ledger::HoldId(carried.transfer_id.0));
-            keys.disputes.insert(carried.dispute_id);
             keys.balances.extend(carried.accounts.iter().cloned());
         }
         keys
@@ -266,7 +263,7 @@ impl Command for Stage {
             reservation.hold(transfer);
         }
         let new_holds = std::mem::take(&mut reservation.holds);
-        let (mut left, mut settling) = (Vec::new(), Vec::new());
+        let mut left = Vec::new();
         let mut seen = BTreeSet::new();
         for carried in &self.carried {
             if !seen.insert(carried.transfer_id) {
@@ -296,8 +293,6 @@ impl Command for Stage {
                 updated_at: now,
                 ..rest
             }));
-            let dispute = reservation.draft.find::<Dispute>(&carried.dispute_id);
-            settling.extend(dispute.cloned());
         }
         if transfers.is_empty() {
             return Err(Refusal::new(
@@ -336,13 +331,6 @@ impl Command for Stage {
             .into_iter()
             .chain(left)
             .for_each(|transfer| draft.put(transfer));
-        for dispute in settling {
-            draft.put(Dispute {
-                settled_in: Some(settlement.id),
-                updated_at: now,
-                ..dispute
-            });
-        }
         put_staged(draft, &settlement);
         Ok(settlement)
     }

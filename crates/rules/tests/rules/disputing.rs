@@ -302,8 +302,7 @@ fn what_is_conceded_rides_on_the_next_settlement() {
     let mut next = stage(5, Staged, Vec::new());
     next.carried = waiting(&world, Staged, 5);
     let next = world.done(next).id;
-    let dispute = stored::<rules::record::Dispute>(&world.state, &dispute_id(2));
-    assert_eq!(dispute.expect("the dispute").settled_in, Some(next));
+    assert_eq!(transfers_of(&world, next).len(), 1);
     let late = open(&world, 6, alpha(), next);
     world.refused(
         late,
@@ -473,14 +472,11 @@ fn what_rode_on_a_rejected_settlement_waits_again() {
     world.done(rules::settle::RejectSettlement {
         id: next,
         transfers,
-        settling: [dispute_id(2)].into(),
         reason: "no".to_owned(),
         entry_id: entry_id(7),
         operator: act(7),
     });
     assert_eq!(waits(&world), [(-40, Some(HoldPurpose::Dispute))]);
-    let dispute = stored::<rules::record::Dispute>(&world.state, &dispute_id(2));
-    assert_eq!(dispute.expect("the dispute").settled_in, None);
 }
 
 #[test]

@@ -79,18 +79,11 @@ pub(crate) fn waiting(world: &World, partner: Who, number: u128) -> Vec<Carried>
     });
     let carried = (0..).zip(waiting).map(|(place, transfer)| Carried {
         transfer_id: transfer.id,
-        dispute_id: dispute_of(world, transfer),
         accounts: [&transfer.source, &transfer.destination]
             .map(|side| side.account(&transfer.currency)),
         part_id: TransferId(identifier(30, number * 100 + place)),
     });
     carried.collect()
-}
-
-fn dispute_of(world: &World, transfer: &Transfer) -> rules::DisputeId {
-    let closure = transfer.dispute_closure_id.expect("a closure");
-    let closure = stored::<rules::record::DisputeClosure>(&world.state, &closure);
-    closure.expect("the closure").dispute_id
 }
 
 pub(crate) fn transfers_of(world: &World, settlement: SettlementId) -> Vec<Transfer> {
@@ -113,12 +106,9 @@ pub(crate) fn advance(world: &mut World, number: u128, of: SettlementId) -> Sett
 }
 
 fn reject(world: &World, number: u128, of: SettlementId) -> RejectSettlement {
-    let settling = world.state.disputes.iter();
-    let settling = settling.filter(|dispute| dispute.settled_in == Some(of));
     RejectSettlement {
         id: of,
         transfers: KnownTransfers::of(&transfers_of(world, of)),
-        settling: settling.map(|dispute| dispute.id).collect(),
         reason: "it will not be funded".to_owned(),
         entry_id: entry_id(number),
         operator: act(number),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ledger::{Currency, SignedAmount};
 use network::{DisputeView, PartnerTerms};
-use rules::record;
+use rules::{SettlementId, record};
 use uuid::Uuid;
 use wire::api::settlements;
 
@@ -67,7 +67,7 @@ fn dispute_record(dispute: &record::Dispute, eyes: DisputeEyes<'_>) -> settlemen
 pub(crate) fn plain_dispute(view: &DisputeView) -> settlements::PlainDispute {
     settlements::PlainDispute {
         record: dispute_record(&view.dispute, DisputeEyes::Client),
-        settled_in_settlement_id: view.dispute.settled_in.map(|id| id.0),
+        settled_in_settlement_id: view.settled_in().map(|id| id.0),
         dispute_closure_id: view.dispute.closure_id.map(|id| id.0),
     }
 }
@@ -76,22 +76,23 @@ pub(crate) fn plain_dispute(view: &DisputeView) -> settlements::PlainDispute {
 pub(crate) fn dispute(view: &DisputeView, eyes: DisputeEyes<'_>) -> settlements::Dispute {
     settlements::Dispute {
         record: dispute_record(&view.dispute, eyes),
-        settled_in_settlement_id: view.dispute.settled_in.map(|id| id.0),
+        settled_in_settlement_id: view.settled_in().map(|id| id.0),
         dispute_closure_id: view.dispute.closure_id.map(|id| id.0),
         dispute_closure: (view.closure.as_ref())
             .map(|closure| dispute_closure(view, closure, eyes)),
     }
 }
 
-/// A closed dispute whose end rides on a settlement; none if it is not one.
+/// A closed dispute whose end, or a part of it, rides on a settlement; none if it is not closed.
 pub(crate) fn settling_dispute(
     view: &DisputeView,
+    settlement: SettlementId,
     eyes: DisputeEyes<'_>,
 ) -> Option<settlements::SettlingDispute> {
     let closure = view.closure.as_ref()?;
     Some(settlements::SettlingDispute {
         record: dispute_record(&view.dispute, eyes),
-        settled_in_settlement_id: view.dispute.settled_in?.0,
+        settled_in_settlement_id: settlement.0,
         dispute_closure_id: closure.id.0,
         dispute_closure: dispute_closure(view, closure, eyes),
     })

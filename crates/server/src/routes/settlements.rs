@@ -237,7 +237,7 @@ pub(super) async fn stage(
         settlement: StagedSettlement {
             cutoff_at,
             settling_disputes: settling
-                .filter_map(|view| projection::settling_dispute(view, eyes))
+                .filter_map(|view| projection::settling_dispute(view, staged.settlement.id, eyes))
                 .collect(),
             settlement: projection::staged_settlement(&staged.settlement),
         },
@@ -314,9 +314,9 @@ pub(super) async fn read_of_client(
     let [settling, raised] = network
         .settlement_disputes(&call.caller, Side::Client, &view.settlement)
         .await?;
-    let eyes = DisputeEyes::Client;
+    let (eyes, settlement) = (DisputeEyes::Client, view.settlement.id);
     let name = &call.caller.enterprise.name;
-    let facts = network.on_chain_facts([view.settlement.id]).await?;
+    let facts = network.on_chain_facts([settlement]).await?;
     let shown = transfers
         .iter()
         .map(|view| projection::masked_transfer(view, name, &facts));
@@ -328,7 +328,7 @@ pub(super) async fn read_of_client(
         ),
         settlement_transfers: shown.collect(),
         settling_disputes: (settling.iter())
-            .filter_map(|view| projection::settling_dispute(view, eyes))
+            .filter_map(|view| projection::settling_dispute(view, settlement, eyes))
             .collect(),
         settlement_disputes: (raised.iter())
             .map(|view| projection::dispute(view, eyes))
@@ -475,7 +475,7 @@ pub(super) async fn read_of_partner(
         ),
         settlement_transfers: shown.collect::<Result<_, _>>()?,
         settling_disputes: (settling.iter())
-            .filter_map(|view| projection::settling_dispute(view, eyes))
+            .filter_map(|view| projection::settling_dispute(view, detail.settlement.id, eyes))
             .collect(),
         settlement_disputes: (raised.iter())
             .map(|view| projection::dispute(view, eyes))

@@ -1,5 +1,7 @@
 //! Disputes, their closures, and what waits for a settlement because of them.
 
+use std::collections::BTreeSet;
+
 use rules::{
     ConnectionId, DisputeClosureId, DisputeId, PartnerId, SettlementId,
     record::{ClosureStatus, Dispute, DisputeClosure, Transfer},
@@ -8,6 +10,9 @@ use uuid::Uuid;
 
 use super::{Found, Listed, Owned, Page};
 use crate::{Store, select::Select};
+
+/// How many records are looked up by one query.
+const LOOKED_UP_AT_ONCE: usize = 1_000;
 
 /// Which disputes are meant; what is `None` does not matter.
 #[derive(Clone, Debug, Default)]
@@ -37,28 +42,38 @@ fn set_if(select: Select, column: &str, wanted: Option<bool>) -> Select {
     }
 }
 
+/// Only where a transfer in which it has ended rides on a settlement of which this holds.
+fn riding_on(condition: &str) -> String {
+    format!(
+        "(SELECT 1 FROM settlement_transfers t WHERE t.dispute_closure_id = disputes.closure_id
+            AND {condition} LIMIT 1) = 1"
+    )
+}
+
+/// Whether the partner's enterprise calls this settlement so: 1, or NULL.
+fn named(settlement: &str) -> String {
+    format!(
+        "(SELECT 1 FROM settlements s WHERE s.id = {settlement}
+            AND s.partner_enterprise_id = disputes.partner_enterprise_id
+            AND s.external_id IN (*) LIMIT 1)"
+    )
+}
+
 fn narrowed(select: Select, filter: DisputeFilter) -> Select {
-    let by_external_id = |column: &str| {
-        format!(
-            "(SELECT 1 FROM settlements s WHERE s.id = disputes.{column}
-                AND s.partner_enterprise_id = disputes.partner_enterprise_id
-                AND s.external_id IN (*) LIMIT 1) = 1"
-        )
-    };
     let select = select
         .named("id", filter.ids)
         .among("settlement_id", filter.settlement_ids)
-        .among("settled_in", filter.settled_in_ids)
+        .among_in(&riding_on("t.settlement_id IN (*)"), filter.settled_in_ids)
         .among("closure_id", filter.closure_ids)
         .among("connection_id", filter.connection_ids)
         .among("partner_id", filter.partner_ids)
         .among("client_id", filter.client_ids)
         .among_in(
-            &by_external_id("settlement_id"),
+            &format!("{} = 1", named("disputes.settlement_id")),
             filter.settlement_external_ids,
         )
         .among_in(
-            &by_external_id("settled_in"),
+            &riding_on(&format!("{} = 1", named("t.settlement_id"))),
             filter.settled_in_external_ids,
         );
     // Those that are open are the operator's, by these words; nobody else's are looked for there.
@@ -100,10 +115,26 @@ impl Store {
             .await
     }
 
-    /// All disputes whose end rides on a settlement.
+    /// All disputes whose end rides on a settlement, be it a part of it.
     pub async fn disputes_settled_in(&self, settlement: SettlementId) -> Listed<Dispute> {
-        let select = Select::all().equal("settled_in", settlement.0);
-        select.order("created_at, id").run(self.reader()).await
+        // Looked up step by step, for PostgreSQL reads all of a table that it joins and takes for
+        // small.
+        let riding: Vec<Transfer> = Select::all()
+            .equal("settlement_id", settlement.0)
+            .filter("dispute_closure_id IS NOT NULL", Vec::new())
+            .run(self.reader())
+            .await?;
+        let closures = riding.iter().filter_map(|part| part.dispute_closure_id);
+        let closures: Vec<_> = BTreeSet::from_iter(closures).into_iter().collect();
+        let mut disputes: Vec<Dispute> = Vec::new();
+        for closures in closures.chunks(LOOKED_UP_AT_ONCE) {
+            let closures = self.dispute_closures(closures.to_vec()).await?;
+            let ids = closures.iter().map(|closure| closure.dispute_id.0);
+            let select = Select::all().named("id", Some(ids.collect()));
+            disputes.extend(select.run::<Dispute>(self.reader()).await?);
+        }
+        disputes.sort_by_key(|dispute| (dispute.created_at, dispute.id));
+        Ok(disputes)
     }
 
     /// All disputes of a settlement.

@@ -38,7 +38,7 @@ impl Stored for Dispute {
         id Uuid, settlement_id Uuid, connection_id Uuid, client_id Uuid,
         client_enterprise_id Text, partner_id Uuid, partner_enterprise_id Text, user_id Uuid,
         expected Text, reason Text, retracted_by Uuid, retracted_at Int, retracted_reason Text,
-        closure_id Uuid, closed_at Int, settled_in Uuid, signed_request Uuid, created_at Int,
+        closure_id Uuid, closed_at Int, signed_request Uuid, created_at Int,
         updated_at Int);
 
     fn key_values(key: &DisputeId) -> Vec<Value> {
@@ -63,7 +63,6 @@ impl Stored for Dispute {
             retraction.and_then(|r| r.reason.as_deref()).into(),
             self.closure_id.map(|id| id.0).into(),
             optional_time(self.closed_at),
-            self.settled_in.map(|id| id.0).into(),
             self.signed_request.into(),
             time(self.created_at),
             time(self.updated_at),
@@ -85,7 +84,6 @@ impl Stored for Dispute {
             retraction: acted(columns)?.map(|(by, at, reason)| Retraction { by, at, reason }),
             closure_id: columns.optional_uuid()?.map(DisputeClosureId),
             closed_at: columns.optional_time()?,
-            settled_in: columns.optional_uuid()?.map(SettlementId),
             signed_request: columns.uuid()?,
             created_at: columns.time()?,
             updated_at: columns.time()?,

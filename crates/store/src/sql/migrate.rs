@@ -103,6 +103,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "lists_in_order",
         template: include_str!("migrations/0013_lists_in_order.sql"),
     },
+    Migration {
+        version: 14,
+        name: "less_beside_the_books",
+        template: include_str!("migrations/0014_less_beside_the_books.sql"),
+    },
 ];
 
 const RECORD: &str = "

@@ -48,7 +48,7 @@ const FEW: [&str; 12] = [
 ];
 
 /// By which columns the rows of a table are those of a client.
-const OF_CLIENT: [(&str, &[&str]); 21] = [
+const OF_CLIENT: [(&str, &[&str]); 22] = [
     ("account_entries", &["owner_kind", "owner"]),
     ("allocations", &["client_enterprise_id"]),
     ("allocations", &["id"]),
@@ -73,6 +73,7 @@ const OF_CLIENT: [(&str, &[&str]); 21] = [
         &["settlement_id", "source_connection_id"],
     ),
     ("settlement_transfers", &["destination_client_id"]),
+    ("settlement_transfers", &["dispute_closure_id"]),
     ("settlement_transfers", &["source_client_id"]),
     ("settlements", &["id"]),
     ("withdrawals", &["go_account_id"]),
@@ -80,7 +81,7 @@ const OF_CLIENT: [(&str, &[&str]); 21] = [
 
 /// By which columns the rows of a table are those of a partner. The settlements that its transfers
 /// are asked for are its own.
-const OF_PARTNER: [(&str, &[&str]); 10] = [
+const OF_PARTNER: [(&str, &[&str]); 11] = [
     ("allocations", &["partner_enterprise_id"]),
     ("allocations", &["id"]),
     ("connections", &["partner_enterprise_id"]),
@@ -89,6 +90,7 @@ const OF_PARTNER: [(&str, &[&str]); 10] = [
     ("disputes", &["id"]),
     ("participations", &["settlement_id", "connection_id"]),
     ("settlement_transfers", &["settlement_id"]),
+    ("settlement_transfers", &["dispute_closure_id"]),
     ("settlements", &["partner_enterprise_id"]),
     ("settlements", &["id"]),
 ];

@@ -471,7 +471,6 @@ async fn disputes_and_how_they_end(database: TestDatabase) {
         retraction: None,
         closure_id: None,
         closed_at: None,
-        settled_in: None,
         signed_request: Uuid::nil(),
         created_at: START,
         updated_at: START,
@@ -488,7 +487,6 @@ async fn disputes_and_how_they_end(database: TestDatabase) {
         }),
         closure_id: Some(DisputeClosureId(Uuid::max())),
         closed_at: Some(Timestamp(i64::MIN)),
-        settled_in: Some(SettlementId(Uuid::max())),
         ..plain.clone()
     };
     for dispute in [&plain, &full] {
@@ -496,8 +494,6 @@ async fn disputes_and_how_they_end(database: TestDatabase) {
         let found = store.dispute(dispute.id).await.expect("a look-up");
         assert_eq!(found.as_ref(), Some(dispute));
     }
-    let settled_in = store.disputes_settled_in(SettlementId(Uuid::max())).await;
-    assert_eq!(settled_in.expect("a list"), [full]);
     for (number, (_, status)) in (0..).zip(ClosureStatus::ALL) {
         let closure = DisputeClosure {
             id: DisputeClosureId(identifier(32, number)),

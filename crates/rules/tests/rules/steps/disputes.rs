@@ -14,7 +14,6 @@ use super::*;
 /// The transfers that a closure may have made.
 pub(super) struct Closed {
     partner_id: PartnerId,
-    dispute_id: DisputeId,
     closure_id: DisputeClosureId,
     lines: Vec<SettlementLine>,
 }
@@ -74,11 +73,9 @@ impl Maker {
             }
             Step::RejectSettlement { of } => {
                 if let Some((id, transfers)) = self.settlement(of) {
-                    let settling = self.closed.iter().map(|closed| closed.dispute_id).collect();
                     self.push(RejectSettlement {
                         id,
                         transfers,
-                        settling,
                         reason: "it will not be funded".to_owned(),
                         entry_id: entry_id(number),
                         operator: act(number),
@@ -113,7 +110,6 @@ impl Maker {
                     let lines = self.lines_of(&of);
                     self.closed.push(Closed {
                         partner_id: of.partner_id,
-                        dispute_id: of.id,
                         closure_id,
                         lines,
                     });
@@ -177,7 +173,6 @@ impl Maker {
                 for line in &closed.lines {
                     carried.push((
                         TransferId::of_closure(closed.closure_id, index),
-                        closed.dispute_id,
                         accounts(line),
                     ));
                 }
@@ -187,23 +182,20 @@ impl Maker {
         let stages = self.stages.iter();
         let own = stages.filter(|stage| stage.posted.partner_id == partner.partner());
         for part in own.flat_map(|stage| &stage.carried) {
-            carried.push((part.part_id, part.dispute_id, part.accounts.clone()));
+            carried.push((part.part_id, part.accounts.clone()));
         }
         let mut parts: BTreeMap<TransferId, TransferId> = BTreeMap::new();
-        let carried = carried
-            .into_iter()
-            .map(|(transfer_id, dispute_id, accounts)| {
-                let next = parts.len() as u128;
-                let part_id = parts.entry(transfer_id);
-                let part_id =
-                    part_id.or_insert_with(|| TransferId(identifier(30, number * 10_000 + next)));
-                Carried {
-                    transfer_id,
-                    dispute_id,
-                    accounts,
-                    part_id: *part_id,
-                }
-            });
+        let carried = carried.into_iter().map(|(transfer_id, accounts)| {
+            let next = parts.len() as u128;
+            let part_id = parts.entry(transfer_id);
+            let part_id =
+                part_id.or_insert_with(|| TransferId(identifier(30, number * 10_000 + next)));
+            Carried {
+                transfer_id,
+                accounts,
+                part_id: *part_id,
+            }
+        });
         carried.collect()
     }
 
@@ -317,7 +309,6 @@ impl Maker {
         let lines: Vec<SettlementLine> = lines.collect();
         self.closed.push(Closed {
             partner_id: dispute.partner_id,
-            dispute_id: dispute.id,
             closure_id: proposal.closure_id,
             lines: lines.clone(),
         });

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use store::{Opening, Store};
 use uuid::Uuid;
 
-use super::{DISPUTE_S, Stage, dispute, options, since_epoch, staging, text};
+use super::{DISPUTE_S, Stage, TOP_UP_S, dispute, options, since_epoch, staging, text};
 use crate::{
     fixture::{World, on_each_database},
     movements::eventually,
@@ -269,6 +269,90 @@ async fn everybody_sees_their_own_disputes_and_nothing_of_others() {
         let adjusted = &closure["adjustedSettlementTransfers"][0];
         assert_eq!(adjusted["settlementId"], next.to_string());
         assert_eq!(adjusted["sourceTradingAccountId"], "Counterparty");
+    })
+    .await;
+}
+
+/// Of 130 that the dispute ends in, 100 are there for the next settlement and 30 for a later one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dispute_that_is_settled_in_parts_is_told_with_each_settlement() {
+    on_each_database(options(false), async |world| {
+        let stage = Stage::of(world).await;
+        let [first, second] = stage.connections().await;
+        allocate(&world.client, first, "ofcbtc", 100).await;
+        let amounts = json!({first.to_string(): {"BTC": "-40"}});
+        let id = staged(&stage, "day 1", &amounts).await;
+        let own = raised(&stage, 0, id, first).await;
+        stage.pass(DISPUTE_S).await;
+        let adjustments = json!([{"currency": "ofcbtc", "quantity": "-130"}]);
+        let proposed = json!({"notes": "as traded", "adjustments": adjustments});
+        let tail = format!("/disputes/{own}/closures");
+        let (status, body) = stage.operate(false, &tail, proposed).await;
+        assert_eq!(status, 200, "{body}");
+        let closure = text(&body["dispute"]["disputeClosure"], "id");
+        let tail = format!("/dispute-closures/{closure}/approve");
+        let (status, body) = stage.operate(true, &tail, json!({})).await;
+        assert_eq!(status, 200, "{body}");
+
+        let next = staged(&stage, "day 2", &json!({second.to_string(): {"BTC": "5"}})).await;
+        let gain = staged(&stage, "day 3", &json!({first.to_string(): {"BTC": "30"}})).await;
+        stage.pass(DISPUTE_S).await;
+        // The partner has none of the currency: this one will fail.
+        let content = staging("day 4", &json!({second.to_string(): {"USDT": "50"}}));
+        let (status, body) = stage.stage(&content).await;
+        assert_eq!(status, 200, "{body}");
+        let settling = &body["settlement"]["settlingDisputes"];
+        assert_eq!(texts(settling, "id"), [own.as_str()]);
+        let last: Uuid = text(&body["settlement"], "id").parse().expect("an id");
+
+        let rides_on = async |settlement: Uuid, name: &str| {
+            let of_client = format!("/clients/settlements/{settlement}");
+            let of_partner = format!("/partners/settlements/{settlement}");
+            let filter = format!("settledInSettlementIds={settlement}");
+            let by_name = format!("settledInSettlementExternalIds={name}");
+            let listed = [
+                stage
+                    .read(0, &format!("/clients/settlement/disputes?{filter}"))
+                    .await,
+                stage
+                    .read_as_partner(&format!("/partners/settlement/disputes?{filter}"))
+                    .await,
+                stage
+                    .read_as_partner(&format!("/partners/settlement/disputes?{by_name}"))
+                    .await,
+            ];
+            let shown = [
+                stage.read(0, &of_client).await,
+                stage.read_as_partner(&of_partner).await,
+            ];
+            let found = texts(&shown[0]["settlingDisputes"], "id");
+            for settling in shown.iter().map(|shown| &shown["settlingDisputes"]) {
+                assert_eq!(texts(settling, "id"), found, "{name}");
+                let named = texts(settling, "settledInSettlementId");
+                assert!(named.iter().all(|id| *id == settlement.to_string()));
+            }
+            for listed in listed {
+                assert_eq!(texts(&listed["disputes"], "id"), found, "{name}");
+            }
+            !found.is_empty()
+        };
+        let latest = async || {
+            let shown = stage.read(0, "/clients/settlement/disputes").await;
+            text(&shown["disputes"][0], "settledInSettlementId").to_owned()
+        };
+        assert!(rides_on(next, "day%202").await);
+        assert!(!rides_on(gain, "day%203").await);
+        assert!(rides_on(last, "day%204").await);
+        assert_eq!(latest().await, last.to_string());
+
+        stage.pass(DISPUTE_S + TOP_UP_S).await;
+        let tail = format!("/settlements/{last}/reject");
+        let reason = json!({"reason": "it will not be funded"});
+        let (status, body) = stage.operate(false, &tail, reason).await;
+        assert_eq!(status, 200, "{body}");
+        assert!(!rides_on(last, "day%204").await, "it waits again");
+        assert!(rides_on(next, "day%202").await);
+        assert_eq!(latest().await, next.to_string());
     })
     .await;
 }

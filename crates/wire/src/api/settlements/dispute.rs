@@ -78,7 +78,7 @@ pub struct Dispute {
     /// The dispute.
     #[serde(flatten)]
     pub record: DisputeRecord,
-    /// The settlement in which its end is paid.
+    /// The settlement in which its end is paid; the last of them, if it is paid in parts.
     #[serde(
         default,
         with = "crate::api::uuid_text::optional",
@@ -104,7 +104,7 @@ pub struct SettlingDispute {
     /// The dispute.
     #[serde(flatten)]
     pub record: DisputeRecord,
-    /// The settlement in which its end is paid.
+    /// The settlement that was asked for: its end, or a part of it, is paid there.
     #[serde(with = "crate::api::uuid_text")]
     pub settled_in_settlement_id: Uuid,
     /// How it ended, by id.
@@ -345,7 +345,7 @@ pub struct PlainDispute {
     /// The dispute.
     #[serde(flatten)]
     pub record: DisputeRecord,
-    /// The settlement in which its end is paid.
+    /// The settlement in which its end is paid; the last of them, if it is paid in parts.
     #[serde(
         default,
         with = "crate::api::uuid_text::optional",
