@@ -43,7 +43,8 @@ pub(crate) async fn violations(reader: &Reader) -> Result<Vec<Violation>, StoreE
             ),
             format!("SELECT owner_kind, owner, currency, held FROM balances WHERE held <> {zero}"),
             // Holds are found by the records that they serve, which have indexes for that: a hold
-            // that is open without one is in nobody's sum, and so explains nothing.
+            // that is open without one is in nobody's sum, and so explains nothing. CROSS keeps SQLite
+            // from beginning with all transfers, or all holds, that there ever were.
             format!(
                 "SELECT h.owner_kind, h.owner, h.currency, {amount}
                     FROM (SELECT id FROM allocations WHERE state = 'reserved'
@@ -51,11 +52,11 @@ pub(crate) async fn violations(reader: &Reader) -> Result<Vec<Violation>, StoreE
                         UNION ALL SELECT id FROM settlement_transfers
                             WHERE status IN ('pending', 'failed', 'disputed', 'pending_settlement_assignment')
                         UNION ALL SELECT t.id FROM on_chain_settlements o
-                            JOIN settlement_transfers t ON t.settlement_id = o.settlement_id
-                            WHERE o.started AND o.gains_unfinished + o.losses_unfinished > 0
+                            CROSS JOIN settlement_transfers t
+                            WHERE t.settlement_id = o.settlement_id AND o.started AND o.gains_unfinished + o.losses_unfinished > 0
                                 AND t.status IN ('pending_onchain', 'onchain_initiated')
                     ) AS waiting
-                    JOIN holds h ON h.id = waiting.id WHERE h.is_open
+                    CROSS JOIN holds h WHERE h.id = waiting.id AND h.is_open
                     GROUP BY h.owner_kind, h.owner, h.currency"
             ),
         ])

@@ -12,6 +12,10 @@ use super::{postgres, sqlite};
 /// The target of the log in which every query is told with its plan, at the level TRACE.
 const PLANS: &str = "store::plans";
 
+fn tells_plans() -> bool {
+    tracing::enabled!(target: PLANS, tracing::Level::TRACE)
+}
+
 /// A pool of read connections. Clones share it.
 #[derive(Clone)]
 pub struct Reader(pub(super) Pool);
@@ -56,11 +60,16 @@ impl Reader {
     ///
     /// Any [`StoreError`].
     pub async fn query(&self, sql: &str, params: Vec<Value>) -> Result<Vec<Row>, StoreError> {
-        if tracing::enabled!(target: PLANS, tracing::Level::TRACE) {
-            let plan = self.plan(sql, params.clone()).await?;
-            tracing::trace!(target: PLANS, sql, plan);
+        if tells_plans() {
+            self.tell_plan(sql, params.clone()).await?;
         }
         self.run(sql, params).await
+    }
+
+    async fn tell_plan(&self, sql: &str, params: Vec<Value>) -> Result<(), StoreError> {
+        let plan = self.plan(sql, params).await?;
+        tracing::trace!(target: PLANS, sql, plan);
+        Ok(())
     }
 
     /// How the database means to run a query, in its own words.
@@ -92,6 +101,11 @@ impl Reader {
         &self,
         queries: [String; N],
     ) -> Result<[Vec<Row>; N], StoreError> {
+        if tells_plans() {
+            for sql in &queries {
+                self.tell_plan(sql, Vec::new()).await?;
+            }
+        }
         let answers = match &self.0 {
             Pool::Sqlite(reader) => Arc::clone(reader).snapshot(queries.into()).await?,
             Pool::Memory(reader) => reader.snapshot(&queries)?,

@@ -16,6 +16,7 @@ use self::told::{Access, Plan, Reading};
 
 on_both! {
     every_list_reads_the_rows_of_whoever_asks
+    the_laws_read_what_waits
 }
 
 /// The sources of the functions that ask.
@@ -95,6 +96,16 @@ const OF_PARTNER: [(&str, &[&str]); 11] = [
     ("settlements", &["id"]),
 ];
 
+/// Indexes that have nothing but what waits for something.
+const WAITING: [&str; 6] = [
+    "allocations_open",
+    "allocations_open_of_client",
+    "allocations_open_of_partner",
+    "on_chain_open",
+    "transfers_holding",
+    "withdrawals_requested",
+];
+
 /// Whether an access reads only what is of whoever asks.
 fn is_own(whose: Whose, access: &Access) -> bool {
     let among = |allowed: &[(&str, &[&str])]| {
@@ -170,4 +181,19 @@ async fn every_list_reads_the_rows_of_whoever_asks(database: TestDatabase) {
         .flat_map(|source| source.split("pub async fn ").skip(1))
         .filter_map(|rest| rest.split('(').next());
     assert_eq!(asked, functions.collect());
+}
+
+/// Beside the accounts the laws read what holds something, and nothing of what is over.
+async fn the_laws_read_what_waits(database: TestDatabase) {
+    let network = questions::with_history(database).await;
+    let plans = told::plans_of(network.store.check_laws()).await;
+    let accesses = plans.iter().flat_map(Plan::accesses);
+    let (of_accounts, others): (Vec<Access>, Vec<Access>) =
+        accesses.partition(|access| access.table == "balances");
+    assert!(!of_accounts.is_empty());
+    for access in others {
+        let waiting = WAITING.contains(&access.index.as_str());
+        let named = matches!(access.reading, Reading::By(_));
+        assert!(waiting || named, "{access:?}");
+    }
 }
