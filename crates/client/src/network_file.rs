@@ -152,6 +152,7 @@ pub struct PartnerConfiguration {
     on_chain: Option<bool>,
     activation: Option<String>,
     release_unanswered_after_seconds: Option<u32>,
+    on_chain_late_after_seconds: Option<u32>,
 }
 
 /// Routes that differ from the recommended ones.

@@ -344,6 +344,10 @@ impl Operator<'_> {
             let message = "must be at least 1";
             return Err(Failure::invalid("releaseUnansweredAfterSeconds", message));
         }
+        if configuration.on_chain_late_after_s < 1 {
+            let message = "must be at least 1";
+            return Err(Failure::invalid("onChainLateAfterSeconds", message));
+        }
         if configuration
             .public_key
             .as_ref()

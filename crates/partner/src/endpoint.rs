@@ -219,6 +219,7 @@ pub(crate) mod tests {
             on_chain: false,
             activation: Activation::Immediate,
             release_unanswered_after_s: 86_400,
+            on_chain_late_after_s: 86_400,
             updated_at: Timestamp(0),
         }
     }

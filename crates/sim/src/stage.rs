@@ -193,6 +193,7 @@ async fn create_partner(
         on_chain: world.plan.on_chain == 1,
         activation: Activation::Immediate,
         release_unanswered_after_s: i64::try_from(world.plan.release_after_s)?,
+        on_chain_late_after_s: 86_400,
         updated_at: ledger::Timestamp(0),
     };
     network

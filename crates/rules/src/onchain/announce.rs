@@ -96,7 +96,7 @@ impl AnnounceDeposits {
             self.enterprise_id.clone(),
             self.institution_identifier.clone(),
         );
-        check_enabled(draft.find::<PartnerConfiguration>(&configuration))
+        check_enabled(draft.find::<PartnerConfiguration>(&configuration)).map(|_| ())
     }
 
     /// The settlement that the deposits are for, or will be for: its identifier is taken now.

@@ -38,9 +38,6 @@ use crate::{
     },
 };
 
-/// How long each direction may take before operators are alerted, in seconds of business time.
-pub const LATE_AFTER_S: i64 = 86_400;
-
 /// The name of the reason of a settlement of which a part could not be moved over the chain.
 pub const ON_CHAIN_FAILED: &str = "on_chain_failed";
 

@@ -6,7 +6,6 @@ use ledger::{
     BookError, Currency, Entry, EntryId, GoAccountId, Hold, HoldPurpose, Posting, Timestamp,
 };
 
-use super::LATE_AFTER_S;
 use crate::{
     Class, Command, Draft, EnterpriseId, Keys, PartnerId, Refusal, SettlementId, Signed, UserId,
     View,
@@ -62,16 +61,17 @@ pub(super) fn settlement_claim(enterprise: &EnterpriseId, external_id: &str) -> 
     ClaimKey::new(enterprise.as_str(), ClaimKind::Settlement, external_id)
 }
 
-/// Whether the partner may settle over the chain.
-pub(super) fn check_enabled(configuration: Option<&PartnerConfiguration>) -> Result<(), Refusal> {
-    if configuration.is_some_and(|c| c.on_chain) {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        Class::NotPermitted,
-        "on_chain_not_enabled",
-        "settlement over the chain is not enabled for this partner; ask the operator of the network",
-    ))
+/// What was agreed with a partner that may settle over the chain.
+pub(super) fn check_enabled(
+    configuration: Option<&PartnerConfiguration>,
+) -> Result<&PartnerConfiguration, Refusal> {
+    configuration.filter(|agreed| agreed.on_chain).ok_or_else(|| {
+        Refusal::new(
+            Class::NotPermitted,
+            "on_chain_not_enabled",
+            "settlement over the chain is not enabled for this partner; ask the operator of the network",
+        )
+    })
 }
 
 impl StartOnChain {
@@ -122,13 +122,15 @@ impl StartOnChain {
         Refusal::unless_same("settlement", &self.external_id, &members)
     }
 
-    fn check_rules(&self, draft: &Draft<'_>, partner: &Partner) -> Result<(), Refusal> {
+    /// How long each direction may take, in seconds, if the partner may settle like this.
+    fn check_rules(&self, draft: &Draft<'_>, partner: &Partner) -> Result<i64, Refusal> {
         check_active(partner)?;
         let configuration = (
             self.enterprise_id.clone(),
             self.institution_identifier.clone(),
         );
-        check_enabled(draft.find::<PartnerConfiguration>(&configuration))?;
+        let agreed = check_enabled(draft.find::<PartnerConfiguration>(&configuration))?;
+        let late_after_s = agreed.on_chain_late_after_s;
         if partner.broker {
             return Err(Refusal::new(
                 Class::Invalid,
@@ -136,7 +138,7 @@ impl StartOnChain {
                 "a broker has no position of its own that could be settled over the chain",
             ));
         }
-        Ok(())
+        Ok(late_after_s)
     }
 
     fn settlement(&self, id: SettlementId, now: Timestamp) -> Settlement {
@@ -202,11 +204,12 @@ impl StartOnChain {
     }
 
     /// Begins the settlement or says why it cannot be begun, and writes everything as it then
-    /// stands.
+    /// stands. Each direction is late after so many seconds.
     fn begin(
         &self,
         draft: &mut Draft<'_>,
         mut settlement: Settlement,
+        late_after_s: i64,
         now: Timestamp,
     ) -> Result<(Settlement, OnChain), Refusal> {
         let legs = self.legs(settlement.id)?;
@@ -263,7 +266,7 @@ impl StartOnChain {
             }
             for direction in [Direction::Gains, Direction::Losses] {
                 if on_chain.part(direction).unfinished > 0 {
-                    let late_at = now.plus_seconds(LATE_AFTER_S);
+                    let late_at = now.plus_seconds(late_after_s);
                     draft.set_timer(direction.timer(), settlement.id.0, late_at);
                 }
             }
@@ -363,7 +366,7 @@ impl Command for StartOnChain {
                 return Ok((known.clone(), on_chain));
             }
         }
-        self.check_rules(draft, &partner)?;
+        let late_after_s = self.check_rules(draft, &partner)?;
         let settlement = match known {
             Some(known) => known,
             None => {
@@ -373,6 +376,6 @@ impl Command for StartOnChain {
             }
         };
         self.signed.keep(draft, now);
-        self.begin(draft, settlement, now)
+        self.begin(draft, settlement, late_after_s, now)
     }
 }

@@ -140,6 +140,9 @@ pub struct PartnerConfiguration {
     /// How long a reservation may stay without an answer before the network releases it, in
     /// seconds.
     pub release_unanswered_after_s: i64,
+    /// How long each direction of a settlement over the chain may take before operators are
+    /// alerted, in seconds of business time. A settlement keeps what it was begun with.
+    pub on_chain_late_after_s: i64,
     /// When it last changed.
     pub updated_at: Timestamp,
 }

@@ -312,7 +312,9 @@ fn a_direction_is_late_once_and_only_while_it_is_not_finished() {
     let tx_id = "w".to_owned();
     let seen = lose(&world, 2, id, btc(), Withdrawn::Seen { tx_id });
     world.done(seen);
-    world.pass_seconds(rules::onchain::LATE_AFTER_S);
+    world.pass_seconds(86_399);
+    assert!(!world.done(late(Direction::Gains)), "it is not time");
+    world.pass_seconds(1);
     assert!(world.done(late(Direction::Gains)));
     assert!(!world.done(late(Direction::Gains)));
     assert!(!world.done(late(Direction::Losses)), "it is finished");

@@ -19,11 +19,12 @@ use super::{input, spellings};
 /// How long one call may take where nothing is said, in milliseconds.
 const CALL_TIMEOUT_DEFAULT_MS: i64 = 10_000;
 
-/// How long a reservation may stay without an answer where nothing is said, in seconds: a day.
-const RELEASE_DEFAULT_S: i64 = 24 * 60 * 60;
+/// How long a reservation may stay without an answer, and a direction of a settlement over the chain
+/// may take, where nothing is said, in seconds: a day.
+const PATIENCE_DEFAULT_S: i64 = 24 * 60 * 60;
 
-/// The longest time that a reservation may stay without an answer, in seconds: a year.
-const RELEASE_MAX_S: i64 = 365 * 24 * 60 * 60;
+/// The longest that can be said of either, in seconds: a year.
+const PATIENCE_MAX_S: i64 = 365 * 24 * 60 * 60;
 
 /// What shall be agreed with a partner. Texts have at most 512 bytes where nothing else is said.
 #[derive(ToSchema)]
@@ -69,6 +70,10 @@ pub(super) struct ConfigurationContent {
     /// left out.
     #[schema(minimum = 1, maximum = 31_536_000)]
     release_unanswered_after_seconds: Option<i64>,
+    /// How long each direction of a settlement over the chain may take before operators are alerted
+    /// and its SLA flag is set; 86 400 if left out. For settlements that are begun from now on.
+    #[schema(minimum = 1, maximum = 31_536_000)]
+    on_chain_late_after_seconds: Option<i64>,
 }
 
 /// Routes that differ from the recommended ones: paths below the base URL, in which `{id}` stands
@@ -138,7 +143,8 @@ impl ConfigurationContent {
         let public_key = input::optional_long_text(&body, "publicKey");
         let on_chain = body.optional_boolean("onChain");
         let activation = body.optional_choice("activation", Activation::ALL);
-        let release = body.optional_integer("releaseUnansweredAfterSeconds", 1, RELEASE_MAX_S);
+        let release = body.optional_integer("releaseUnansweredAfterSeconds", 1, PATIENCE_MAX_S);
+        let late = body.optional_integer("onChainLateAfterSeconds", 1, PATIENCE_MAX_S);
         body.finish(|| {
             Some(ConfigurationContent {
                 base_url: base_url?,
@@ -156,6 +162,7 @@ impl ConfigurationContent {
                 on_chain,
                 activation,
                 release_unanswered_after_seconds: release,
+                on_chain_late_after_seconds: late,
             })
         })
     }
@@ -196,7 +203,10 @@ impl ConfigurationContent {
             activation: self.activation.unwrap_or(Activation::Immediate),
             release_unanswered_after_s: self
                 .release_unanswered_after_seconds
-                .unwrap_or(RELEASE_DEFAULT_S),
+                .unwrap_or(PATIENCE_DEFAULT_S),
+            on_chain_late_after_s: self
+                .on_chain_late_after_seconds
+                .unwrap_or(PATIENCE_DEFAULT_S),
             updated_at: Timestamp(0),
         }
     }
@@ -300,6 +310,7 @@ mod tests {
         assert_eq!(agreed.routes, PartnerRoutes::default());
         assert_eq!(agreed.call_timeout_ms, 10_000);
         assert_eq!(agreed.release_unanswered_after_s, 86_400);
+        assert_eq!(agreed.on_chain_late_after_s, 86_400);
         assert_eq!(agreed.jwt_key_id, "default");
 
         let some = r#"{"baseUrl": "https://h.example", "pathPrefix": "/oes",

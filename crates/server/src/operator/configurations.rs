@@ -63,6 +63,8 @@ pub(super) struct Configuration {
     activation: Activation,
     /// How long a reservation may stay without an answer before the network releases it.
     release_unanswered_after_seconds: i64,
+    /// How long each direction of a settlement over the chain may take before operators are alerted.
+    on_chain_late_after_seconds: i64,
     /// When it last changed.
     updated_at: DateTime,
 }
@@ -139,6 +141,7 @@ impl From<PartnerConfiguration> for Configuration {
             on_chain: agreed.on_chain,
             activation: agreed.activation,
             release_unanswered_after_seconds: agreed.release_unanswered_after_s,
+            on_chain_late_after_seconds: agreed.on_chain_late_after_s,
             updated_at: time(agreed.updated_at),
         }
     }

@@ -621,6 +621,7 @@ pub(crate) fn configuration(
         on_chain: options.on_chain,
         activation: Activation::Immediate,
         release_unanswered_after_s: 86_400,
+        on_chain_late_after_s: 86_400,
         updated_at: Timestamp(0),
     }
 }

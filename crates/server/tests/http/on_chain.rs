@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    fixture::{CLIENT, Options, PARTNER, World, on_each_database},
+    fixture::{CLIENT, INSTITUTION, Options, PARTNER, World, configuration, on_each_database},
     settling::{
         allocate, get, id_of, on_connection, partners_own, path, post, seen_by_partner, settlement,
         signed_as, texts,
@@ -289,6 +289,37 @@ async fn deposits_may_come_before_the_settlement() {
         assert_eq!(grown(&before, &partners_own(world, "USDT").await), 14);
         assert_eq!(grown(&ether, &partners_own(world, "ETH").await), 3);
         assert_eq!(on_connection(world, connection, "ETH").await, "10");
+    })
+    .await;
+}
+
+/// A settlement keeps what was agreed when it was begun.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_long_is_agreed_with_the_partner() {
+    on_each_database(enabled(), async |world| {
+        let (connection, _) = world.connect().await;
+        let gain = json!({connection.to_string(): {"ETH": "5"}});
+        let before = started(world, "before", &gain).await;
+        let mut agreed = configuration(
+            PARTNER,
+            INSTITUTION,
+            &format!("http://{}", world.exchange.address),
+            &world.options,
+        );
+        agreed.on_chain_late_after_s = 60;
+        let hand = world.network.installation();
+        hand.put_configuration(agreed)
+            .await
+            .expect("a configuration");
+        let after = started(world, "after", &gain).await;
+        let is_late = async |id| state(world, id).await["gainSLAAlertSent"].clone();
+        operated(world, "/clock/advance", json!({"seconds": 50})).await;
+        assert_eq!(is_late(after).await, false);
+        operated(world, "/clock/advance", json!({"seconds": 15})).await;
+        assert_eq!(is_late(after).await, true);
+        assert_eq!(is_late(before).await, false);
+        operated(world, "/clock/advance", json!({"seconds": 86_400})).await;
+        assert_eq!(is_late(before).await, true);
     })
     .await;
 }

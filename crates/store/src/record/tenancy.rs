@@ -297,6 +297,13 @@ struct ConfigurationDocument {
     on_chain: bool,
     activation: Activation,
     release_unanswered_after_s: i64,
+    /// Nothing was said of it before it could be agreed.
+    #[serde(default = "a_day_s")]
+    on_chain_late_after_s: i64,
+}
+
+fn a_day_s() -> i64 {
+    86_400
 }
 
 #[derive(Serialize, Deserialize)]
@@ -360,6 +367,7 @@ impl Stored for PartnerConfiguration {
             on_chain: self.on_chain,
             activation: self.activation,
             release_unanswered_after_s: self.release_unanswered_after_s,
+            on_chain_late_after_s: self.on_chain_late_after_s,
         };
         // Strings, numbers and lists of them always serialise.
         let document = serde_json::to_string(&document).unwrap_or_default();
@@ -402,6 +410,7 @@ impl Stored for PartnerConfiguration {
             on_chain: document.on_chain,
             activation: document.activation,
             release_unanswered_after_s: document.release_unanswered_after_s,
+            on_chain_late_after_s: document.on_chain_late_after_s,
             updated_at: columns.time()?,
         })
     }

@@ -85,6 +85,10 @@ async fn a_description_is_applied_once_however_often_it_is_applied() {
         "{first}"
     );
 
+    let agreed = server.done(&["partner-configuration", "list"]).await.json();
+    let agreed = &agreed["partnerConfigurations"][0];
+    assert_eq!(agreed["onChainLateAfterSeconds"], 43_200, "{agreed}");
+
     let acts = server
         .operator(&["act", "list", "--page-size", "500"])
         .await

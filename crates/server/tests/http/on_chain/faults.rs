@@ -171,7 +171,7 @@ async fn requests_are_refused_with_what_is_wrong() {
         // Not enabled.
         let mut off = configuration(
             PARTNER,
-            crate::fixture::INSTITUTION,
+            INSTITUTION,
             &format!("http://{}", world.exchange.address),
             &world.options,
         );

@@ -50,6 +50,7 @@ async fn each_change_makes_a_new_version_and_what_is_left_out_gets_its_default()
             ("onChain", json!(false)),
             ("activation", json!("immediate")),
             ("releaseUnansweredAfterSeconds", json!(86_400)),
+            ("onChainLateAfterSeconds", json!(86_400)),
         ] {
             assert_eq!(first[member], value, "{member}");
         }
@@ -148,6 +149,12 @@ async fn what_could_never_work_is_refused() {
         case(400, "callTimeoutMs", |b| b["callTimeoutMs"] = 12_001.into());
         case(400, "releaseUnansweredAfterSeconds", |b| {
             b["releaseUnansweredAfterSeconds"] = 0.into();
+        });
+        case(400, "onChainLateAfterSeconds", |b| {
+            b["onChainLateAfterSeconds"] = 0.into();
+        });
+        case(400, "onChainLateAfterSeconds", |b| {
+            b["onChainLateAfterSeconds"] = 31_536_001.into();
         });
         case(400, "publicKey", |b| b["publicKey"] = "no PEM".into());
         case(400, "publicKey", |b| {

@@ -124,6 +124,7 @@ async fn all_faults_of_a_request_are_named_at_once() {
                     "onChain": "no",
                     "routes": {"connect": 7},
                     "releaseUnansweredAfterSeconds": 0,
+                    "onChainLateAfterSeconds": "soon",
                     "currencies": [
                         {"ticker": "o f c", "partnerNames": ["BTC"], "minimum": "0"},
                         {"ticker": "ofceth", "partnerNames": "ETH", "minimum": "2", "maximum": "1"},
@@ -140,6 +141,7 @@ async fn all_faults_of_a_request_are_named_at_once() {
                     "currencies[1].partnerNames",
                     "deallocations",
                     "onChain",
+                    "onChainLateAfterSeconds",
                     "releaseUnansweredAfterSeconds",
                     "routes.connect",
                 ],

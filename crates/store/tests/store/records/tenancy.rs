@@ -303,6 +303,7 @@ async fn configurations(database: TestDatabase) {
     wanted.on_chain = true;
     wanted.activation = Activation::AfterConformance;
     wanted.release_unanswered_after_s = 0;
+    wanted.on_chain_late_after_s = i64::MAX;
     let mut empty = network.put_configuration(Exchange);
     empty.configuration.institution_identifier = "z".to_owned();
     empty.configuration.currencies = Vec::new();
