@@ -4,6 +4,7 @@
 //! that head never changes, so the chain up to it is read in pages beside a server at work.
 
 mod acts;
+mod records;
 mod statements;
 
 use std::{
@@ -38,125 +39,6 @@ const RECENT_ENTRIES: i64 = 100_000;
 /// A larger database is not asked for faults of its structure unless all is checked: that would
 /// read the whole of it.
 const STRUCTURE_BYTES_MAX: u64 = 128 * 1024 * 1024;
-
-/// Records that tell another story than the holds and the journal, each query for some of them. The
-/// journal has no index by its subjects: what joins it by them begins with it, or takes whole sets.
-fn records_that_disagree(reader: &Reader) -> Vec<(&'static str, String)> {
-    let zero = reader.zero_amount();
-    // A loss and its hold cancel out, a gain and its hold are the same.
-    let loss_and_hold = reader.sum_of("both_of_them.amount");
-    [
-        (
-            "an allocation does not fit its hold",
-            "SELECT a.id FROM allocations a LEFT JOIN holds h ON h.id = a.id
-            WHERE (h.id IS NULL AND a.state <> 'released') OR h.amount <> a.amount
-                OR h.currency <> a.currency OR h.is_open <> (a.state = 'reserved') LIMIT 20"
-                .to_owned(),
-        ),
-        (
-            "a withdrawal does not fit its hold",
-            "SELECT w.id FROM withdrawals w LEFT JOIN holds h ON h.id = w.id
-            WHERE h.id IS NULL OR h.amount <> w.amount OR h.currency <> w.currency
-                OR h.is_open <> (w.state = 'requested') LIMIT 20"
-                .to_owned(),
-        ),
-        (
-            "a deposit does not fit the journal",
-            "SELECT j.subject FROM journal j JOIN postings p ON p.entry = j.number
-            LEFT JOIN deposits d ON d.id = j.subject
-            WHERE j.cause = 'deposit' AND (d.id IS NULL OR p.amount <> d.amount
-                OR p.currency <> d.currency) LIMIT 20"
-                .to_owned(),
-        ),
-        (
-            "the journal does not tell of a deposit",
-            "SELECT id FROM deposits EXCEPT SELECT subject FROM journal WHERE cause = 'deposit' LIMIT 20"
-                .to_owned(),
-        ),
-        (
-            "a hold does not fit the journal",
-            "SELECT h.id FROM journal j JOIN holds h ON h.id = j.subject
-            JOIN postings p ON p.entry = j.number
-            WHERE p.amount <> h.amount OR p.currency <> h.currency LIMIT 20"
-                .to_owned(),
-        ),
-        (
-            "a settlement transfer does not fit its hold",
-            format!(
-                "SELECT t.id FROM settlement_transfers t JOIN holds h ON h.id = t.id
-                WHERE h.currency <> t.currency OR (t.amount > {zero} AND h.amount <> t.amount)
-                    OR (t.amount < {zero} AND (SELECT {loss_and_hold} FROM
-                        (SELECT t.amount AS amount UNION ALL SELECT h.amount) AS both_of_them) <> {zero})
-                    OR (t.status <> 'disputed' AND h.is_open
-                        <> (t.status IN ('pending', 'failed', 'pending_settlement_assignment',
-                            'pending_onchain', 'onchain_initiated')))
-                LIMIT 20"
-            ),
-        ),
-        (
-            "nothing is held for what a staged settlement takes from a connection",
-            format!(
-                "SELECT t.id FROM settlement_transfers t JOIN settlements s ON s.id = t.settlement_id
-                LEFT JOIN holds h ON h.id = t.id
-                WHERE s.cutoff_at IS NOT NULL AND h.id IS NULL
-                    AND (t.amount < {zero} OR t.source_connection_id IS NOT NULL) LIMIT 20"
-            ),
-        ),
-        (
-            "nothing is held for what a settlement over the chain takes from a connection",
-            format!(
-                "SELECT t.id FROM settlement_transfers t
-                JOIN on_chain_settlements o ON o.settlement_id = t.settlement_id
-                LEFT JOIN holds h ON h.id = t.id
-                WHERE h.id IS NULL AND t.amount < {zero}
-                    AND t.status IN ('pending_onchain', 'onchain_initiated') LIMIT 20"
-            ),
-        ),
-        (
-            "a transfer over the chain is not where its leg is",
-            format!(
-                "SELECT t.id FROM settlement_transfers t
-                JOIN on_chain_legs l ON l.settlement_id = t.settlement_id AND l.currency = t.currency
-                    AND ((l.direction = 'gains' AND t.amount > {zero})
-                        OR (l.direction = 'losses' AND t.amount < {zero}))
-                WHERE (l.state = 'waiting' AND t.status <> 'pending_onchain')
-                    OR (l.state = 'initiated' AND t.status <> 'onchain_initiated')
-                    OR (l.state = 'completed' AND t.status <> 'completed')
-                    OR (l.state = 'failed' AND t.status <> 'onchain_failed')
-                    OR (l.state = 'rejected' AND t.status <> 'rejected')
-                    OR (l.state = 'not_started' AND t.status <> 'failed') LIMIT 20"
-            ),
-        ),
-        (
-            "a hold is for a settlement transfer that is not there",
-            "SELECT h.id FROM holds h LEFT JOIN settlement_transfers t ON t.id = h.id
-            WHERE h.purpose IN ('settlement_transfer', 'dispute') AND t.id IS NULL LIMIT 20"
-                .to_owned(),
-        ),
-        (
-            "a staged settlement does not have the transfers that it counts",
-            "SELECT s.id FROM settlements s WHERE s.cutoff_at IS NOT NULL AND s.transfer_count <>
-                (SELECT count(*) FROM settlement_transfers t WHERE t.settlement_id = s.id) LIMIT 20"
-                .to_owned(),
-        ),
-        (
-            "a staged settlement has transfers in a state that it is not in",
-            "SELECT s.id FROM settlements s JOIN settlement_transfers t ON t.settlement_id = s.id
-            WHERE s.cutoff_at IS NOT NULL AND t.status NOT IN (s.state, 'disputed') LIMIT 20"
-                .to_owned(),
-        ),
-        (
-            "the journal does not tell what a staged settlement has executed",
-            "SELECT s.id FROM settlements s LEFT JOIN journal j ON j.id = s.entry
-            WHERE s.cutoff_at IS NOT NULL AND s.state = 'completed' AND (j.number IS NULL
-                OR (SELECT count(*) FROM postings p WHERE p.entry = j.number) <>
-                    (SELECT count(*) FROM settlement_transfers t
-                        WHERE t.settlement_id = s.id AND t.status = 'completed')) LIMIT 20"
-                .to_owned(),
-        ),
-    ]
-    .into()
-}
 
 /// Of the head of the chain what a verification needs.
 const HEADS: &Table = table!("chain_heads", ["lane"],
@@ -471,6 +353,7 @@ impl Verification {
         let holds = self.read(Hold::TABLE, holds, Hold::from_row);
         self.check_balances(&balances.into_iter().collect(), &holds);
         self.check_acts_of_no_commit().await?;
+        self.check_suspensions().await?;
         self.check_records().await
     }
 
@@ -538,17 +421,6 @@ impl Verification {
                     account.available(),
                     found.unwrap_or_default()
                 ));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the records tell of the same amounts as the holds and the journal.
-    async fn check_records(&mut self) -> Result<(), StoreError> {
-        for (what, sql) in records_that_disagree(&self.reader) {
-            for mut row in self.reader.query(&sql, Vec::new()).await? {
-                let id = row.uuid(0)?;
-                self.fault(format!("{what} ({id})"));
             }
         }
         Ok(())

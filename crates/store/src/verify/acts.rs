@@ -3,7 +3,7 @@
 //! An act is covered by the hash of its commit. Rows that name no commit are from before that was
 //! so: no hash covers them, and all that can be told of them is that they are old enough.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rules::record::OperatorAct;
 
@@ -20,6 +20,16 @@ const ACTS_OF_NO_COMMIT: &str = "
                 AND sequence = (SELECT min(commit_sequence) FROM operator_acts))
             OR (SELECT min(commit_sequence) FROM operator_acts) = 1)
     ORDER BY a.id LIMIT 20";
+
+/// Everything that operators have said of suspending, in its order, and what is suspended.
+const SUSPENDING: [&str; 3] = [
+    "SELECT act, subject, commit_sequence FROM operator_acts
+        WHERE act IN ('suspend_client', 'reactivate_client',
+            'suspend_connection', 'reactivate_connection')
+        ORDER BY commit_sequence",
+    "SELECT id FROM clients WHERE suspended_at IS NOT NULL",
+    "SELECT id FROM connections WHERE wanted_active IS NOT NULL",
+];
 
 impl Verification {
     /// The acts that name these commits as theirs, in the order in which they were hashed.
@@ -53,6 +63,43 @@ impl Verification {
             self.fault(format!(
                 "operator act {id} names no commit, and is not from before commits covered acts"
             ));
+        }
+        Ok(())
+    }
+
+    /// Whether what is suspended is what operators have suspended last.
+    pub(super) async fn check_suspensions(&mut self) -> Result<(), StoreError> {
+        let queries = SUSPENDING.map(str::to_owned);
+        let [acts, clients, connections] = self.reader.snapshot(queries).await?;
+        // Of several acts in one commit nothing tells which came last.
+        let mut said: BTreeMap<String, (i64, BTreeSet<bool>)> = BTreeMap::new();
+        for mut row in acts {
+            let (suspends, subject) = (row.text(0)?.starts_with("suspend"), row.text(1)?);
+            let sequence = row.optional_int(2)?.unwrap_or_default();
+            let (last, verdicts) = said.entry(subject).or_default();
+            if *last != sequence {
+                verdicts.clear();
+            }
+            *last = sequence;
+            verdicts.insert(suspends);
+        }
+        for mut row in clients.into_iter().chain(connections) {
+            let id = row.uuid(0)?.to_string();
+            if said
+                .remove(&id)
+                .is_none_or(|(_, last)| !last.contains(&true))
+            {
+                self.fault(format!(
+                    "{id} is suspended, and no operator has suspended it"
+                ));
+            }
+        }
+        for (id, (_, last)) in said {
+            if !last.contains(&false) {
+                self.fault(format!(
+                    "an operator has suspended {id}, but it is not suspended"
+                ));
+            }
         }
         Ok(())
     }

@@ -222,7 +222,7 @@ async fn an_added_act_that_no_commit_covers(database: TestDatabase) {
     let (case, _) = with_deposit(database).await;
     // Every commit of this database covered its acts, so that none can be from before.
     add(&case, "NULL", START).await;
-    case.is_faulty("names no commit, and is not from before")
+    case.is_faulty("names no commit, and is not from before commits covered acts")
         .await;
     // One that began before acts were covered: its first acts, but no later ones.
     let all = case.network.store.operator_acts(ActFilter::default(), ALL);

@@ -269,7 +269,8 @@ async fn the_recent_check_finds_what_is_recent(database: TestDatabase) {
         recent().await.faults
     };
     let faults = alter("UPDATE balances SET entry = entry - 1 WHERE owner_kind = 1").await;
-    assert!(faults[0].contains("stored as moved last"), "{faults:?}");
+    let told = ", but is stored as moved last by entry";
+    assert!(faults[0].contains(told), "{faults:?}");
     let faults = alter("UPDATE balances SET entry = entry + 1 WHERE owner_kind = 1").await;
     assert_eq!(faults, [""; 0]);
     let faults = alter("UPDATE balances SET held = available WHERE owner_kind = 2").await;

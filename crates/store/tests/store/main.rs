@@ -43,6 +43,7 @@ mod processes;
 mod proposals;
 mod records;
 mod restarts;
+mod tampering;
 mod telling;
 mod upgrading;
 mod verifying;

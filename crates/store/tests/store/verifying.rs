@@ -37,6 +37,8 @@ on_both! {
     a_removed_commit
     the_removed_last_commit
     a_head_set_back
+    a_head_of_another_time
+    a_posting_that_nothing_covers
     a_removed_hold
     a_reopened_hold
     an_entry_beyond_the_head
@@ -362,6 +364,18 @@ async fn a_removed_commit(database: TestDatabase) {
         .await;
     case.is_faulty(&format!("commit {commit} is missing from the chain"))
         .await;
+    case.is_faulty(&format!(
+        "a signed request names commit {commit}, which is missing"
+    ))
+    .await;
+    let deposited = case.commit_of(1).await;
+    case.books
+        .change(&format!("DELETE FROM chain WHERE sequence = {deposited}"))
+        .await;
+    case.is_faulty(&format!(
+        "(book_deposit) names commit {deposited}, which is missing"
+    ))
+    .await;
 }
 
 async fn the_removed_last_commit(database: TestDatabase) {
@@ -370,7 +384,7 @@ async fn the_removed_last_commit(database: TestDatabase) {
     case.books
         .change(&format!("DELETE FROM chain WHERE sequence = {commit}"))
         .await;
-    case.is_faulty("does not bear the hash of its last commit")
+    case.is_faulty("the head of the chain does not bear the hash of its last commit")
         .await;
 }
 
@@ -384,6 +398,30 @@ async fn a_head_set_back(database: TestDatabase) {
     );
     case.books.change(&sql).await;
     case.is_faulty(&format!("{} is stored as", go())).await;
+}
+
+async fn a_head_of_another_time(database: TestDatabase) {
+    let case = case(database).await;
+    case.books
+        .change("UPDATE chain_heads SET time_us = time_us + 1")
+        .await;
+    let report = case
+        .is_faulty("the head of the chain does not bear the time of its last commit")
+        .await;
+    assert_eq!(report.faults.len(), 1, "{:?}", report.faults);
+}
+
+/// What is taken from an account that has not got it.
+async fn a_posting_that_nothing_covers(database: TestDatabase) {
+    let case = case(database).await;
+    let units = case.books.amount(101);
+    let sql = format!("UPDATE postings SET amount = {units} WHERE entry = 4");
+    case.books.change(&sql).await;
+    case.is_faulty(&format!(
+        "entry 4 (allocation_reserved): {} would hold -31",
+        go()
+    ))
+    .await;
 }
 
 async fn a_removed_hold(database: TestDatabase) {
@@ -613,7 +651,8 @@ async fn values_that_are_none(database: TestDatabase) {
 async fn a_chain_without_a_head(database: TestDatabase) {
     let case = case(database).await;
     case.books.change("DELETE FROM chain_heads").await;
-    case.is_faulty("the chain has no head in chain_heads").await;
+    case.is_faulty("the chain has no head in chain_heads: nothing can be verified")
+        .await;
 }
 
 async fn large_books_of_a_store_under_load(database: TestDatabase) {
