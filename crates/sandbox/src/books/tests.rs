@@ -452,3 +452,39 @@ fn a_settlement_that_did_not_complete_is_repeated_or_netted_anew() {
     assert!(matches!(other, Err(Refusal::Conflict(_))));
     assert_eq!(scene.position("BTC").unsettled, -41);
 }
+
+#[test]
+fn a_correction_moves_the_balance_and_nothing_becomes_unsettled() {
+    let mut scene = Scene::with(100);
+    scene.sell(40, 7).unwrap();
+    let before = scene.position("BTC");
+    scene.books.correct(CONNECTION, "BTC", 5);
+    let more = scene.position("BTC");
+    assert_eq!(
+        more,
+        Position {
+            balance: 65,
+            ..before
+        }
+    );
+    // What was spent and never came is owed: nothing is free until more is allocated.
+    scene.books.correct(CONNECTION, "BTC", -70);
+    let less = scene.position("BTC");
+    assert_eq!((less.balance, less.unsettled), (-5, -40));
+    let wanted = scene.request(MovementKind::Deallocation, 1, 1);
+    assert!(scene.reserve(&wanted).unwrap().is_some());
+    let more = scene.request(MovementKind::Allocation, 2, 6);
+    assert_eq!(scene.reserve(&more), Ok(None));
+    scene.books.clear(&more).unwrap();
+    assert_eq!(scene.position("BTC").balance, 1);
+
+    // A currency that the account never had, and a connection that nobody has.
+    scene.books.correct(CONNECTION, "ETH", 3);
+    let eth = scene.position("ETH");
+    assert_eq!((eth.balance, eth.unsettled), (3, 0));
+    scene.books.correct(Uuid::from_u128(77), "BTC", 9);
+    assert_eq!(scene.position("BTC").balance, 1);
+    let settlement = scene.books.begin_settlement(None).unwrap();
+    let expected = BTreeMap::from([("BTC".to_owned(), -40), ("USD".to_owned(), 7)]);
+    assert_eq!(settlement.amounts[&CONNECTION], expected);
+}
