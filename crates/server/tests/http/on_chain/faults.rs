@@ -8,7 +8,7 @@ use rules::SettlementId;
 use store::{Opening, Store};
 
 use super::*;
-use crate::fixture::{blamed, configuration};
+use crate::fixture::blamed;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_are_refused_with_what_is_wrong() {
