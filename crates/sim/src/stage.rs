@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use network::{ConnectionRequest, Network, PartnerRequest};
+use network::{Network, PartnerRequest};
 use rules::{
     EnterpriseId, PartnerId, UserId,
     record::{
@@ -12,7 +12,6 @@ use rules::{
     },
 };
 use uuid::Uuid;
-use wire::connection_key::ConnectionKey;
 
 use crate::{
     actors::{Client, Operator, Party, Suspendable, Trader, amount},
@@ -110,24 +109,8 @@ impl Stage {
     pub(crate) async fn connect(&mut self, world: &Arc<World>) {
         for client in &mut self.clients {
             for exchange in &world.exchanges {
-                let connection_key = ConnectionKey::Token {
-                    connection_token: exchange.open_account(),
-                };
                 let name = format!("{}-{}", client.number, exchange.number);
-                let text = client.party.sign(world, &format!("connect {name}"));
-                let partner_id = exchange.partner_id.get().copied().unwrap_or_default();
-                let caller = &client.party.caller;
-                let told = world
-                    .persist(async |network| {
-                        let request = ConnectionRequest {
-                            partner_id,
-                            name: name.clone(),
-                            key: connection_key.clone(),
-                            text: text.clone(),
-                        };
-                        network.connect(caller, request).await
-                    })
-                    .await;
+                let told = client.connect(world, exchange, &name).await;
                 match told {
                     Ok(connection) => {
                         client.connections.push(connection.id.0);

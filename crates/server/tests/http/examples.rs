@@ -18,7 +18,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     fixture::{CLIENT, Options, PARTNER, World, new_partner, on_each_database},
-    movements::eventually,
+    late_answers::clearance,
+    movements::{self, KINDS, Kind, eventually},
     operating::routes::every_route,
     staged,
 };
@@ -510,9 +511,8 @@ async fn credited(world: &World, account: &str) {
 async fn later_answers(world: &World) -> Vec<Said> {
     let mut walk = Walk::of(world);
     let (connection, account) = world.connect().await;
-    let known = world.partner.partner_connection(connection).await;
-    let known = known.expect("the connection").connection;
-    for (noun, id) in [("allocation", "Alloc"), ("deallocation", "Dealloc")] {
+    for kind in KINDS {
+        let noun = kind.noun();
         let path = format!(
             "/api/network/v1/enterprises/{CLIENT}/clients/connections/{connection}/{noun}s"
         );
@@ -523,31 +523,17 @@ async fn later_answers(world: &World) -> Vec<Said> {
         let asked = world.raw(Method::POST, &path, client, Some(&body)).await;
         assert_eq!(asked.2[noun]["status"], "reserved", "{}", asked.2);
         let record = text(&asked.2[noun]["id"]);
-        let record = eventually("the exchange's name for it", async || {
-            let tail = format!("/clients/allocations/{record}");
-            let path = format!("/api/network/v1/enterprises/{CLIENT}{tail}");
-            let (_, _, found) = world.raw(Method::GET, &path, client, None).await;
-            found["allocation"]["partnerExternalId"]
-                .is_string()
-                .then(|| found["allocation"].clone())
+        eventually("the exchange's name for it", async || {
+            let found = movements::record(world, &record).await;
+            found["partnerExternalId"].is_string().then_some(())
         })
         .await;
-        let content = json!({
-            (format!("{noun}Id")): record["id"],
-            (format!("partners{id}ationId")): record["partnerExternalId"],
-            "amount": {"currency": "BTC", "quantity": "400"},
-            "clientId": known.client_id.to_string(),
-            "connectionId": connection.to_string(),
-            "partnersClientId": known.partners_client_id,
-            "partnersConnectionId": known.partners_connection_id,
-            "status": "cleared",
-            "nonce": client::fresh_nonce(),
-        });
+        let content = clearance(world, kind, connection, &record).await;
         let told = json!({"payload": content.to_string()});
         let body = signed(&content, &told, &world.partner_key);
         walk.partner(Method::PUT, &format!("/partners/{noun}s"), body)
             .await;
-        if noun == "allocation" {
+        if kind == Kind::Allocation {
             credited(world, &account).await;
         }
     }

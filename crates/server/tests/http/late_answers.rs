@@ -45,7 +45,7 @@ fn partners_id(kind: Kind) -> &'static str {
 }
 
 /// What a partner says to clear a record of 400.
-async fn clearance(world: &World, kind: Kind, connection: Uuid, id: &str) -> Value {
+pub(crate) async fn clearance(world: &World, kind: Kind, connection: Uuid, id: &str) -> Value {
     let known = world.partner.partner_connection(connection).await;
     let known = known.expect("the connection").connection;
     let mut said = json!({

@@ -10,13 +10,14 @@ use network::{
     AllocationRequest, ConnectionRequest, DisputeClosureRequest, DisputeRequest,
     DisputeUpdateRequest, Failure, SignedText,
 };
-use rules::record::{Allocation, AllocationKind, AllocationState};
+use rules::record::{Allocation, AllocationKind, AllocationState, Connection};
 use store::{DisputeFilter, Page, SettlementFilter, Side, StoreError};
 use uuid::Uuid;
 use wire::connection_key::ConnectionKey;
 
 use super::{Party, amount};
 use crate::{
+    exchange::Exchange,
     laws::STOPPED,
     promises::Name,
     world::{World, lock},
@@ -291,22 +292,22 @@ impl Client {
         lock(&self.wants_active).insert(connection, wanted);
     }
 
-    /// Connects another account, which only somebody who is suspended may not, or with a partner that
-    /// is.
-    async fn connect_once_more(&self, world: &World) {
-        let Some(exchange) = world.chance.pick(&world.exchanges) else {
-            return;
-        };
+    /// Connects an account of its own at an exchange.
+    pub(crate) async fn connect(
+        &self,
+        world: &World,
+        exchange: &Exchange,
+        name: &str,
+    ) -> Result<Connection, Failure> {
         let connection_token = exchange.open_account();
         let partner_id = exchange.partner_id.get().copied().unwrap_or_default();
-        let name = format!("{}-{}-more", self.number, exchange.number);
         let text = self.party.sign(world, &format!("connect {name}"));
         let caller = &self.party.caller;
-        let told = world
+        world
             .persist(async |network| {
                 let request = ConnectionRequest {
                     partner_id,
-                    name: name.clone(),
+                    name: name.to_owned(),
                     key: ConnectionKey::Token {
                         connection_token: connection_token.clone(),
                     },
@@ -314,7 +315,17 @@ impl Client {
                 };
                 network.connect(caller, request).await
             })
-            .await;
+            .await
+    }
+
+    /// Connects another account, which only somebody who is suspended may not, or with a partner that
+    /// is.
+    async fn connect_once_more(&self, world: &World) {
+        let Some(exchange) = world.chance.pick(&world.exchanges) else {
+            return;
+        };
+        let name = format!("{}-{}-more", self.number, exchange.number);
+        let told = self.connect(world, exchange, &name).await;
         world.note(format_args!("{name} is connected: {}", told.is_ok()));
         match told {
             Ok(_) => {}
