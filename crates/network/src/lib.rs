@@ -18,6 +18,7 @@ mod dispute;
 mod failure;
 mod feed;
 mod fund;
+mod in_hand;
 mod known;
 mod on_chain;
 mod onboard;
@@ -139,6 +140,7 @@ struct Shared {
     /// Wakes the worker of the timers.
     timers: Notify,
     calls: Arc<Semaphore>,
+    transfers_in_hand: Semaphore,
     /// How many calls of the worker each partner has at the moment.
     calls_by_partner: Mutex<HashMap<PartnerId, usize>>,
     metrics: watch::Metrics,
@@ -175,6 +177,7 @@ impl Network {
                 timers: Notify::new(),
                 places,
                 calls,
+                transfers_in_hand: in_hand::places(),
                 calls_by_partner: Mutex::default(),
                 metrics: watch::Metrics::default(),
             }),

@@ -311,6 +311,7 @@ impl Network {
         if self.store().on_chain(vec![settlement_id]).await?.is_empty() {
             return Ok(None);
         }
+        let _in_hand = self.take_in_hand(settlement_id).await?;
         let transfers = self.store().transfers_of(settlement_id).await?;
         let gains = || transfers.iter().filter(|t| t.amount.is_gain());
         let currencies: BTreeSet<Currency> = gains().map(|t| t.currency.clone()).collect();

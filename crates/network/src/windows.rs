@@ -13,7 +13,7 @@ use rules::{
     SettlementId,
     planted::{Fault, is_planted},
     record::{Dispute, MessageCall, Settlement, Transfer, TransferStatus},
-    settle::{AdvanceSettlement, KnownTransfers},
+    settle::AdvanceSettlement,
 };
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -55,11 +55,12 @@ impl Network {
         {
             return Ok(settlement);
         }
-        let transfers = self.store().transfers_of(id).await?;
+        let _in_hand = self.take_in_hand(id).await?;
+        let transfers = self.store().known_transfers_of(id).await?;
         let settlement = self
             .submit(AdvanceSettlement {
                 id,
-                transfers: KnownTransfers::of(&transfers),
+                transfers,
                 entry_id: EntryId(self.draw_id()),
             })
             .await?;
@@ -75,9 +76,12 @@ impl Network {
         let partner = self.store().partner(settlement.partner_id).await?;
         let partner = partner.ok_or_else(|| Failure::not_found("partner"))?;
         let terms = self.terms_of(&partner).await?;
-        let transfers = self.store().transfers_of(id).await?;
         let disputes = self.store().disputes_of_settlement(id).await?;
-        let request = final_amounts(&settlement, &transfers, &disputes, &terms)?;
+        let request = {
+            let _in_hand = self.take_in_hand(id).await?;
+            let transfers = self.store().transfers_of(id).await?;
+            final_amounts(&settlement, &transfers, &disputes, &terms)?
+        };
         let endpoint = self.endpoint_of(partner.id).await?;
         let answer = self.shared.partners.finalize(&endpoint, &request).await;
         self.told(subject, MessageCall::Finalize, answer).await

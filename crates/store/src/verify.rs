@@ -14,7 +14,6 @@ use std::{
 
 use ledger::{Account, Balance, BookError, Entry, Hold, Timestamp, balances_after, invariants};
 use rules::record::{AccountBalance, OperatorAct, SignedRequest};
-use uuid::Uuid;
 
 use self::statements::Statements;
 use crate::{
@@ -289,11 +288,7 @@ fn spelled((name, value): (&str, Value)) -> String {
         Value::Int(number) => format!("{name} {number}"),
         Value::Text(text) => format!("{name} {text}"),
         Value::Uuid(id) => format!("{name} {id}"),
-        // SQLite knows no UUIDs.
-        Value::Bytes(bytes) => match Uuid::from_slice(&bytes) {
-            Ok(id) => format!("{name} {id}"),
-            Err(_) => format!("{name} {bytes:02x?}"),
-        },
+        Value::Bytes(bytes) => format!("{name} {bytes:02x?}"),
         other => format!("{name} {other:?}"),
     }
 }

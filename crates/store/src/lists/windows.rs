@@ -1,12 +1,17 @@
 //! Staged settlements: those that money may have come in for, and what they move.
 
 use rules::{
-    ConnectionId, SettlementId,
+    ConnectionId, SettlementId, TransferId,
     record::{Participation, Transfer},
+    settle::KnownTransfers,
 };
 
 use super::{Found, Listed};
-use crate::{Store, StoreError, record::Columns, select::Select};
+use crate::{
+    Store, StoreError,
+    record::{Columns, party},
+    select::Select,
+};
 
 impl Store {
     /// Settlements that were found short and whose partner's account was moved by a later entry, at
@@ -31,6 +36,36 @@ impl Store {
     pub async fn transfers_of(&self, settlement: SettlementId) -> Listed<Transfer> {
         let select = Select::all().equal("settlement_id", settlement.0);
         select.order("position").run(self.reader()).await
+    }
+
+    /// What a command has to know of all transfers of a settlement before it sees them. Of tens of
+    /// thousands, whole rows would take twice the memory.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`].
+    pub async fn known_transfers_of(
+        &self,
+        settlement: SettlementId,
+    ) -> Result<KnownTransfers, StoreError> {
+        let sql = "SELECT id, currency, source_client_id, source_go_account_id,
+                source_connection_id, source_network_account_id, destination_client_id,
+                destination_go_account_id, destination_connection_id,
+                destination_network_account_id
+            FROM settlement_transfers WHERE settlement_id = $1 ORDER BY position";
+        let rows = self.reader().query(sql, vec![settlement.0.into()]).await?;
+        let mut known = KnownTransfers::default();
+        for row in rows {
+            let mut columns = Columns::from(row);
+            known.ids.push(TransferId(columns.uuid()?));
+            let currency = columns.parsed()?;
+            for _source_and_destination in 0..2 {
+                known
+                    .accounts
+                    .insert(party(&mut columns)?.account(&currency));
+            }
+        }
+        Ok(known)
     }
 
     /// One connection's part in a settlement.

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::sql::{Row, StoreError, Table, Value, WriteMode};
 
-pub(crate) use movement::owner_columns;
+pub(crate) use movement::{owner_columns, party};
 
 /// A record that has a table.
 pub(crate) trait Stored: Record {

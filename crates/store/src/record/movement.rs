@@ -244,7 +244,8 @@ fn party_values(party: &TransferParty) -> [Value; 4] {
     ]
 }
 
-fn party(columns: &mut Columns) -> Result<TransferParty, StoreError> {
+/// The party of a transfer that four columns hold.
+pub(crate) fn party(columns: &mut Columns) -> Result<TransferParty, StoreError> {
     let client_id = ClientId(columns.uuid()?);
     let go_account_id = GoAccountId(columns.uuid()?);
     let connection = columns.optional_uuid()?.map(ConnectionId);

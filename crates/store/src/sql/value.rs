@@ -28,8 +28,9 @@ pub enum Kind {
 
 /// One value to bind, or one value fetched.
 ///
-/// SQLite knows neither booleans nor UUIDs nor 128-bit numbers: from there they
-/// come as [`Value::Int`] and [`Value::Bytes`], and the accessors of [`Row`]
+/// SQLite knows neither booleans nor UUIDs nor 128-bit numbers: from there booleans
+/// come as [`Value::Int`], and whatever has 16 bytes as [`Value::Uuid`], which most
+/// of it is and which takes no memory beside the row. The accessors of [`Row`]
 /// convert by what is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
@@ -106,7 +107,10 @@ impl rusqlite::types::FromSql for Value {
                 Ok(text) => Self::from(text),
                 Err(_) => Self::from(text),
             }),
-            ValueRef::Blob(value) => Ok(Self::from(value)),
+            ValueRef::Blob(value) => Ok(match Uuid::from_slice(value) {
+                Ok(sixteen_bytes) => Self::Uuid(sixteen_bytes),
+                Err(_) => Self::from(value),
+            }),
             ValueRef::Real(_) => Err(rusqlite::types::FromSqlError::InvalidType),
         }
     }
@@ -174,14 +178,14 @@ impl Row {
         }
         bytes, optional_bytes -> Vec<u8> {
             Value::Bytes(value) => Some(value),
+            Value::Uuid(value) => Some(value.into_bytes().into()),
         }
         uuid, optional_uuid -> Uuid {
             Value::Uuid(value) => Some(value),
-            Value::Bytes(value) => Uuid::from_slice(&value).ok(),
         }
         amount, optional_amount -> i128 {
             Value::Amount(value) => Some(value),
-            Value::Bytes(value) => amount_from_blob(&value),
+            Value::Uuid(value) => amount_from_blob(value.as_bytes()),
         }
     }
 

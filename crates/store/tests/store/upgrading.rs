@@ -165,6 +165,7 @@ fn literal(value: Value, kind: &str) -> String {
         Value::Text(text) => format!("'{}'", text.replace('\'', "''")),
         Value::Bytes(bytes) if kind == "sqlite" => format!("x'{}'", hex(&bytes)),
         Value::Bytes(bytes) => format!("'\\x{}'", hex(&bytes)),
+        Value::Uuid(id) if kind == "sqlite" => format!("x'{}'", hex(id.as_bytes())),
         Value::Uuid(id) => format!("'{id}'"),
         Value::Amount(amount) => amount.to_string(),
     }

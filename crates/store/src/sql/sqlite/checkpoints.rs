@@ -20,17 +20,33 @@ use rusqlite::{Connection, OpenFlags};
 use super::{classify, connect};
 use crate::sql::StoreError;
 
-/// How long the log is, in pages, before it is copied beside the commits.
+/// How long the log is, in pages, before it is copied beside the commits, and how many more there
+/// are before it is copied again.
 const LONG: u32 = 2_000;
 
-/// How long it is before the write connection copies the rest: 24 MiB, which are soon
-/// overwritten again and again; a file that grows is flushed more slowly.
-const TOO_LONG: u32 = 6_000;
+/// How long it is before the write connection copies the rest, so that it begins anew: 64 MiB. The
+/// longer the log, the more often a page is written to it before it is copied once.
+const TOO_LONG: u32 = 16_000;
+
+/// How long the rest may be for that: everybody waits while it is copied and flushed.
+const REST_MAX: u32 = 600;
+
+/// How long the log is before the rest is copied however long it is.
+const FAR_TOO_LONG: u32 = 2 * TOO_LONG;
+
+/// How far the log is, in pages since it began anew.
+#[derive(Default)]
+struct Progress {
+    /// How many it has.
+    written: AtomicU32,
+    /// How many of them the thread beside has copied, unless somebody who reads was in its way.
+    /// Only when the rest is copied depends on it.
+    copied: AtomicU32,
+}
 
 /// The checkpoints of one database.
 pub(super) struct Checkpoints {
-    /// How many pages the log has.
-    pages: Arc<AtomicU32>,
+    progress: Arc<Progress>,
     /// At how many the thread beside copies next.
     next: u32,
     /// At how many the write connection copies next.
@@ -47,10 +63,11 @@ impl Checkpoints {
         connection: &mut Connection,
         path: &Path,
     ) -> Result<Checkpoints, StoreError> {
-        let pages = Arc::new(AtomicU32::new(0));
-        let told = Arc::clone(&pages);
+        let progress = Arc::new(Progress::default());
+        let told = Arc::clone(&progress);
         let hook = move |_: &mut rusqlite::hooks::Wal, pages| {
-            told.store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+            let pages = u32::try_from(pages).unwrap_or(0);
+            told.written.store(pages, Ordering::Relaxed);
             Ok(())
         };
         connection.wal_hook(Some(hook)).map_err(classify)?;
@@ -62,12 +79,13 @@ impl Checkpoints {
         let (wake, wakes) = sync_channel(1);
         let turn = Arc::new(Mutex::new(()));
         let turns = Arc::clone(&turn);
+        let copying = Arc::clone(&progress);
         let thread = std::thread::Builder::new()
             .name("checkpoint".to_owned())
-            .spawn(move || copy_whenever(&beside, &wakes, &turns))
+            .spawn(move || copy_whenever(&beside, &wakes, &turns, &copying))
             .map_err(StoreError::unavailable)?;
         Ok(Checkpoints {
-            pages,
+            progress,
             next: LONG,
             due: TOO_LONG,
             turn,
@@ -78,19 +96,24 @@ impl Checkpoints {
 
     /// To be called while no transaction of the write connection is open, and nobody waits for it.
     pub(super) fn between_batches(&mut self, connection: &Connection) {
-        let pages = self.pages.load(Ordering::Relaxed);
-        if pages < LONG {
+        let written = self.progress.written.load(Ordering::Relaxed);
+        if written < LONG {
             // It has begun anew.
             (self.next, self.due) = (LONG, TOO_LONG);
-        } else if pages >= self.due {
+            self.progress.copied.store(0, Ordering::Relaxed);
+            return;
+        }
+        let rest = written.saturating_sub(self.progress.copied.load(Ordering::Relaxed));
+        if written >= self.due && (rest <= REST_MAX || written >= FAR_TOO_LONG) {
             copy(connection, &self.turn);
             // Somebody who reads may keep the log from beginning anew: not every commit tries.
-            self.due = pages.saturating_add(LONG);
-        } else if pages >= self.next
+            self.due = written.saturating_add(LONG);
+        } else if written >= self.next.min(self.due)
             && let Some(wake) = &self.wake
         {
+            // Once the log is too long it is copied again and again, until the rest is short.
             let _ = wake.try_send(());
-            self.next = pages.saturating_add(LONG);
+            self.next = written.saturating_add(LONG);
         }
     }
 }
@@ -112,9 +135,16 @@ impl Checkpoints {
     }
 }
 
-fn copy_whenever(connection: &Connection, wakes: &Receiver<()>, turn: &Mutex<()>) {
+fn copy_whenever(
+    connection: &Connection,
+    wakes: &Receiver<()>,
+    turn: &Mutex<()>,
+    progress: &Progress,
+) {
     while wakes.recv().is_ok() {
+        let written = progress.written.load(Ordering::Relaxed);
         copy(connection, turn);
+        progress.copied.store(written, Ordering::Relaxed);
     }
 }
 
