@@ -522,9 +522,10 @@ proptest! {
         let open: Vec<Settlement> = world.state.settlements.iter()
             .filter(|s| stored::<OnChain>(&world.state, &s.id).is_some() && s.is_open())
             .cloned().collect();
+        // Two numbers for each step: giving up what is lost takes both.
         let mut number = 100_000;
         for settlement in open {
-            number += 1;
+            number += 2;
             let rejected = world.ask(reject(&world, number, settlement.id));
             if rejected.is_ok() || settlement.state != SettlementState::Pending {
                 continue;
@@ -539,7 +540,7 @@ proptest! {
         let waiting: Vec<LegKey> = world.state.on_chain_legs.iter()
             .filter(|leg| leg.received_units > 0).map(|leg| leg.key.clone()).collect();
         for key in waiting {
-            number += 1;
+            number += 2;
             world.done(give_back(number, key.settlement_id, key.currency));
         }
         for leg in world.state.on_chain_legs.iter() {

@@ -641,6 +641,7 @@ async fn named(store: &Store) -> Vec<Question> {
         participation(settlement, link.connection())
     );
     ask!(store, asked, Named, "", transfers_of(settlement));
+    ask!(store, asked, Named, "", known_transfers_of(settlement));
     ask!(
         store,
         asked,

@@ -167,11 +167,15 @@ static int flush(int fd, const char *name) {
     if (file == OTHER || fd >= (int)(sizeof told / sizeof *told))
         return real(fd);
     pthread_mutex_lock(&one_at_a_time);
-    if (strikes("sync"))
+    int strikes_now = strikes("sync");
+    if (strikes_now)
         failures[file]++;
     int failed = told[fd] != failures[file];
     told[fd] = failures[file];
-    log_it(failed ? 'F' : 'S', file, 0, NULL, 0);
+    /* Whoever is told of a failure of before has lost nothing now. What somebody else has written
+     * meanwhile waits for the next flush, as if there had been none. */
+    if (strikes_now || !failed)
+        log_it(failed ? 'F' : 'S', file, 0, NULL, 0);
     pthread_mutex_unlock(&one_at_a_time);
     if (failed)
         errno = EIO;
