@@ -140,6 +140,7 @@ struct Shared {
     /// Wakes the worker of the timers.
     timers: Notify,
     calls: Arc<Semaphore>,
+    /// One place for each transfer of the settlements that are worked on whole.
     transfers_in_hand: Semaphore,
     /// How many calls of the worker each partner has at the moment.
     calls_by_partner: Mutex<HashMap<PartnerId, usize>>,
