@@ -231,6 +231,19 @@ mod tests {
     }
 
     #[test]
+    fn sixteen_bytes_read_as_whatever_is_asked_for() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        let bytes = amount_to_blob(-7);
+        let read = || {
+            let read = connection.query_row("SELECT ?", [bytes], |row| row.get::<_, Value>(0));
+            Row::from(vec![read.unwrap()])
+        };
+        assert_eq!(read().bytes(0).unwrap(), bytes);
+        assert_eq!(read().uuid(0).unwrap(), Uuid::from_bytes(bytes));
+        assert_eq!(read().amount(0).unwrap(), -7);
+    }
+
+    #[test]
     fn accessors_refuse_what_is_something_else() {
         let mut row = Row::from(vec![
             Value::Int(2),
