@@ -54,4 +54,17 @@ mod tests {
             "more than there are never come free"
         );
     }
+
+    #[test]
+    fn what_does_not_fit_beside_others_waits_for_them() {
+        let places = places();
+        let large = places.try_acquire_many(places_of(30_000)).unwrap();
+        assert!(places.try_acquire_many(places_of(30_000)).is_err());
+        let small = places.try_acquire_many(places_of(20_000)).unwrap();
+        drop((large, small));
+        let largest = places.try_acquire_many(places_of(1_000_000)).unwrap();
+        assert!(places.try_acquire_many(places_of(1)).is_err());
+        drop(largest);
+        assert!(places.try_acquire_many(places_of(30_000)).is_ok());
+    }
 }

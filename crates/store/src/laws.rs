@@ -44,13 +44,15 @@ pub(crate) async fn violations(reader: &Reader) -> Result<Vec<Violation>, StoreE
             format!("SELECT owner_kind, owner, currency, held FROM balances WHERE held <> {zero}"),
             // Holds are found by the records that they serve, which have indexes for that: a hold
             // that is open without one is in nobody's sum, and so explains nothing. CROSS keeps SQLite
-            // from beginning with all transfers, or all holds, that there ever were.
+            // from beginning with all transfers, or all holds, that there ever were. Their states
+            // are in the words of the index, without which SQLite does not use it.
             format!(
                 "SELECT h.owner_kind, h.owner, h.currency, {amount}
                     FROM (SELECT id FROM allocations WHERE state = 'reserved'
                         UNION ALL SELECT id FROM withdrawals WHERE state = 'requested'
                         UNION ALL SELECT id FROM settlement_transfers
-                            WHERE status IN ('pending', 'failed', 'disputed', 'pending_settlement_assignment')
+                            WHERE status = 'pending' OR status = 'failed' OR status = 'disputed'
+                                OR status = 'pending_settlement_assignment'
                         UNION ALL SELECT t.id FROM on_chain_settlements o
                             CROSS JOIN settlement_transfers t
                             WHERE t.settlement_id = o.settlement_id AND o.started AND o.gains_unfinished + o.losses_unfinished > 0

@@ -83,28 +83,27 @@ pub(crate) fn lines(
     entries: &[Entry],
     first_entry: i64,
     after: impl Fn(&Account) -> Balance,
-) -> (HashMap<&Account, i64>, Vec<Line<'_>>) {
-    let mut last_entries = HashMap::new();
-    let mut balances: HashMap<&Account, Balance> = HashMap::new();
-    let mut lines = Vec::new();
-    // From the last entry to the first: only what there is at the end is known.
-    let numbered: Vec<_> = (first_entry..).zip(entries).collect();
-    for (entry, Entry { postings, .. }) in numbered.into_iter().rev() {
-        for (account, (available, held)) in moves(postings) {
-            let balance = balances.entry(account).or_insert_with(|| after(account));
-            lines.push(Line {
-                account,
-                entry,
-                balance: *balance,
-            });
-            last_entries.entry(account).or_insert(entry);
-            balance.available = balance.available.wrapping_sub(available);
-            balance.held = balance.held.wrapping_sub(held);
+) -> (BTreeMap<&Account, i64>, Vec<Line<'_>>) {
+    let postings = entries.iter().map(|entry| entry.postings.as_slice());
+    let mut lines = moves((first_entry..).zip(postings));
+    let mut last_entries = Vec::new();
+    let mut balance = Balance::default();
+    // From the last entry of each account to its first: only what there is at the end is known.
+    for line in lines.iter_mut().rev() {
+        let is_known = last_entries
+            .last()
+            .is_some_and(|(account, _)| *account == line.account);
+        if !is_known {
+            last_entries.push((line.account, line.entry));
+            balance = after(line.account);
         }
+        let moved = std::mem::replace(&mut line.balance, balance);
+        balance.available = balance.available.wrapping_sub(moved.available);
+        balance.held = balance.held.wrapping_sub(moved.held);
     }
     // In the order of their keys, so that each page of the tree is filled once and from its front.
     lines.sort_unstable_by_key(|line| (line.account.owner, line.entry));
-    (last_entries, lines)
+    (last_entries.into_iter().rev().collect(), lines)
 }
 
 /// Writes lines.
@@ -116,21 +115,41 @@ pub(crate) fn write<'rows>(lines: &'rows [Line<'_>]) -> Write<'rows> {
     }
 }
 
-/// By how much postings move the buckets of each account, in the order of the accounts. Sums wrap
-/// around on their way; the balances that follow from them are those of the books, which fit.
-fn moves(postings: &[Posting]) -> BTreeMap<&Account, (i128, i128)> {
-    let mut moves: BTreeMap<&Account, (i128, i128)> = BTreeMap::new();
-    for posting in postings {
-        let units = posting.amount.units();
-        for (holding, units) in [(&posting.from, -units), (&posting.to, units)] {
-            let (available, held) = moves.entry(&holding.account).or_default();
-            let sum = match holding.bucket {
-                Bucket::Available => available,
-                Bucket::Held => held,
-            };
-            *sum = sum.wrapping_add(units);
+/// By how much the postings of each entry move the buckets of each account, in the order of
+/// accounts and entries. Sums wrap around on their way; the balances that follow from them are
+/// those of the books, which fit.
+fn moves<'entries>(
+    entries: impl Iterator<Item = (i64, &'entries [Posting])>,
+) -> Vec<Line<'entries>> {
+    let mut moves = Vec::new();
+    for (entry, postings) in entries {
+        moves.reserve(postings.len().saturating_mul(2));
+        for posting in postings {
+            let units = posting.amount.units();
+            for (holding, units) in [(&posting.from, -units), (&posting.to, units)] {
+                let mut balance = Balance::default();
+                match holding.bucket {
+                    Bucket::Available => balance.available = units,
+                    Bucket::Held => balance.held = units,
+                }
+                let account = &holding.account;
+                moves.push(Line {
+                    account,
+                    entry,
+                    balance,
+                });
+            }
         }
     }
+    moves.sort_unstable_by(|a, b| (a.account, a.entry).cmp(&(b.account, b.entry)));
+    moves.dedup_by(|next, sum| {
+        let is_same = (next.account, next.entry) == (sum.account, sum.entry);
+        if is_same {
+            sum.balance.available = sum.balance.available.wrapping_add(next.balance.available);
+            sum.balance.held = sum.balance.held.wrapping_add(next.balance.held);
+        }
+        is_same
+    });
     moves
 }
 
@@ -173,28 +192,20 @@ pub(crate) async fn fill(
         let to = from
             .saturating_add(ENTRIES_AT_ONCE - 1)
             .min(head.last_entry);
-        let mut rows = Vec::new();
-        let mut postings = postings(reader, from, to).await?;
-        for number in from..=to {
-            let postings = postings.remove(&number).unwrap_or_default();
-            for (account, (available, held)) in moves(&postings) {
-                let balance = balances.entry(account.clone()).or_default();
-                balance.available = balance.available.wrapping_add(available);
-                balance.held = balance.held.wrapping_add(held);
-                rows.push(row(&Line {
-                    account,
-                    entry: number,
-                    balance: *balance,
-                }));
-            }
+        let postings = postings(reader, from, to).await?;
+        let mut lines = moves(postings.iter().map(|(entry, of)| (*entry, of.as_slice())));
+        for line in &mut lines {
+            let balance = balances.entry(line.account.clone()).or_default();
+            balance.available = balance.available.wrapping_add(line.balance.available);
+            balance.held = balance.held.wrapping_add(line.balance.held);
+            line.balance = *balance;
         }
         // Another process may have committed meanwhile: its entries have their lines, and the
         // head stays as it is now.
         let (head, _) = driver.begin(LANE, &[]).await?;
         let write = Write {
-            table: ACCOUNT_ENTRIES,
             mode: WriteMode::Upsert,
-            rows: rows.into(),
+            ..write(&lines)
         };
         let committed = driver.commit(vec![write], &head).await;
         committed.map_err(CommitError::into_inner)?;

@@ -89,6 +89,7 @@ impl Serve {
     /// damaged.
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         logging::start(self.log_format)?;
+        keep_little_free_memory();
         use_ordinary_pages();
         let settings = network::Settings {
             lease: Duration::from_secs(self.lease),
@@ -256,5 +257,33 @@ fn use_ordinary_pages() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
         tracing::debug!(%error, "huge pages cannot be declined");
+    }
+}
+
+/// The allocator keeps for a second what has become free, which after large settlements is as much
+/// as the process needs. It asks its environment how long it may, and only as a process begins: so
+/// the process begins anew in its own place, unless whoever started it has said how long. Where it
+/// cannot, it is larger for a while, and nothing else.
+fn keep_little_free_memory() {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+
+        const MILLISECONDS: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "5");
+        let (name, value) = MILLISECONDS;
+        if std::env::var_os(name).is_some() {
+            return;
+        }
+        let mut words = std::env::args_os();
+        let own = words.next().unwrap_or_default();
+        let error = match std::env::current_exe() {
+            Ok(program) => std::process::Command::new(program)
+                .arg0(own)
+                .args(words)
+                .env(name, value)
+                .exec(),
+            Err(error) => error,
+        };
+        tracing::debug!(%error, "free memory is kept for a second");
     }
 }

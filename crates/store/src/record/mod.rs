@@ -11,7 +11,7 @@ mod parties;
 mod tenancy;
 mod timer;
 
-use std::{collections::HashMap, str::FromStr};
+use std::{collections::BTreeMap, str::FromStr};
 
 use ledger::{Account, Amount, Currency, Owner, SignedAmount, Timestamp};
 use rules::{Reason, Record};
@@ -41,7 +41,7 @@ pub(crate) struct CommitFacts<'view> {
     /// The number of the commit in its lane.
     pub(crate) sequence: i64,
     /// For every account that moved, the number of the last entry that moved it.
-    pub(crate) last_entries: HashMap<&'view Account, i64>,
+    pub(crate) last_entries: BTreeMap<&'view Account, i64>,
 }
 
 /// Declares the description of a table: its name, its key, its columns with their kinds.

@@ -108,6 +108,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "less_beside_the_books",
         template: include_str!("migrations/0014_less_beside_the_books.sql"),
     },
+    Migration {
+        version: 15,
+        name: "transfers_that_hold",
+        template: include_str!("migrations/0015_transfers_that_hold.sql"),
+    },
 ];
 
 const RECORD: &str = "

@@ -104,7 +104,7 @@ impl Session {
                 statement.execute(params_from_iter(row))?;
             }
         }
-        let mut statement = self.connection.prepare_cached(head_sql)?;
+        let mut statement = self.connection.prepare_cached(&by_place(head_sql))?;
         bind(&mut statement, head_params)?;
         match statement.raw_execute()? {
             1 => Ok(()),
@@ -506,7 +506,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
 
 fn query(connection: &Connection, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
     let run = || -> Result<Vec<Row>, Error> {
-        let mut statement = connection.prepare_cached(sql)?;
+        let mut statement = connection.prepare_cached(&by_place(sql))?;
         bind(&mut statement, params)?;
         statement.raw_query().mapped(decode).collect()
     };
@@ -521,17 +521,19 @@ fn snapshot(connection: &mut Connection, queries: &[String]) -> Result<Vec<Vec<R
         .collect()
 }
 
-/// Binds `$n` to the n-th value. To SQLite `$n` is a name, numbered by its
-/// first appearance, so binding by position would depend on the order in the text.
+/// To SQLite `$n` is a name, which is searched for among all others; `?n` is the place of the value.
+fn by_place(sql: &str) -> String {
+    sql.replace('$', "?")
+}
+
+/// Binds `?n` to the n-th value; there may be more of them than a statement asks for.
 fn bind(statement: &mut Statement<'_>, params: &[Value]) -> Result<(), Error> {
-    for index in 1..=statement.parameter_count() {
-        let name = statement.parameter_name(index).unwrap_or_default();
-        let value = name
-            .strip_prefix('$')
-            .and_then(|number| number.parse::<usize>().ok())
-            .and_then(|number| params.get(number.checked_sub(1)?))
-            .ok_or_else(|| Error::InvalidParameterName(name.to_owned()))?;
-        statement.raw_bind_parameter(index, value)?;
+    let places = statement.parameter_count();
+    let Some(params) = params.get(..places) else {
+        return Err(Error::InvalidParameterCount(params.len(), places));
+    };
+    for (place, value) in (1..).zip(params) {
+        statement.raw_bind_parameter(place, value)?;
     }
     Ok(())
 }

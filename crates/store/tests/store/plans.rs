@@ -7,9 +7,12 @@
 mod questions;
 mod told;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use store::sql::{MIGRATIONS, Opening, Value, open_with};
 use testkit::TestDatabase;
+
+use crate::fixture::location;
 
 use self::questions::{Question, Whose};
 use self::told::{Access, Plan, Reading};
@@ -195,5 +198,39 @@ async fn the_laws_read_what_waits(database: TestDatabase) {
         let waiting = WAITING.contains(&access.index.as_str());
         let named = matches!(access.reading, Reading::By(_));
         assert!(waiting || named, "{access:?}");
+    }
+}
+
+/// A list of more than two words in the condition of an index would make one for every row.
+#[tokio::test]
+async fn writing_a_row_makes_no_other_table_on_sqlite() {
+    let database = testkit::sqlite::fresh_file();
+    let opened = open_with(&location(&database.url), Opening::default(), MIGRATIONS).await;
+    let (_connection, reader) = opened.expect("a database");
+    let tables = "SELECT t.name, c.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c
+        WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%'";
+    let mut columns: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for mut row in reader.query(tables, Vec::new()).await.expect("the tables") {
+        let (table, column) = (
+            row.text(0).expect("a table"),
+            row.text(1).expect("a column"),
+        );
+        columns.entry(table).or_default().push(column);
+    }
+    assert!(columns.contains_key("settlement_transfers"));
+    for (table, columns) in columns {
+        let values = vec!["?"; columns.len()].join(", ");
+        let insert = format!(
+            "EXPLAIN INSERT INTO {table} ({}) VALUES ({values})",
+            columns.join(", ")
+        );
+        let unbound = vec![Value::Null; columns.len()];
+        let steps = reader.query(&insert, unbound).await.expect("its steps");
+        let steps: Vec<String> = steps
+            .into_iter()
+            .map(|mut step| step.text(1).expect("a step"))
+            .collect();
+        assert!(steps.iter().any(|step| step.contains("Insert")), "{table}");
+        assert!(!steps.contains(&"OpenEphemeral".to_owned()), "{table}");
     }
 }

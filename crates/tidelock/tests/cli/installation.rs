@@ -127,8 +127,14 @@ impl Installation {
 
     /// The same, told more.
     pub(crate) async fn serve_with(&self, more: &[&str]) -> Server {
+        self.serve_in(&[], more).await
+    }
+
+    /// The same with more in its environment.
+    pub(crate) async fn serve_in(&self, beside: &[(&str, &str)], more: &[&str]) -> Server {
         let words = [&["serve", "--listen", "127.0.0.1:0"], more].concat();
-        let mut process = command(&words, &self.environment())
+        let environment = [&self.environment(), beside].concat();
+        let mut process = command(&words, &environment)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -170,6 +176,16 @@ impl Server {
     /// The first operator's token.
     pub(crate) fn token(&self) -> &str {
         &self.operator_token
+    }
+
+    /// What is in the environment of its process under that name.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn environment(&self, name: &str) -> Option<String> {
+        let id = self.process.id().expect("it runs");
+        let all = std::fs::read_to_string(format!("/proc/{id}/environ")).expect("its environment");
+        let entries = all.split('\0').filter_map(|entry| entry.split_once('='));
+        let mut values = entries.filter(|entry| entry.0 == name);
+        values.next().map(|(_, value)| value.to_owned())
     }
 
     /// What the network says next on its output.

@@ -33,6 +33,19 @@ async fn the_demo_plays_to_the_end_and_the_books_agree() {
     assert!(!ran.output.contains("do NOT agree"), "{ran}");
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_server_keeps_little_free_memory_unless_it_is_told_how_long() {
+    let name = "MIMALLOC_PURGE_DELAY";
+    let installation = Installation::make().await;
+    let server = installation.serve().await;
+    assert_eq!(server.environment(name).as_deref(), Some("5"));
+    server.stop().await;
+    let server = installation.serve_in(&[(name, "700")], &[]).await;
+    assert_eq!(server.environment(name).as_deref(), Some("700"));
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn the_openapi_document_is_printed_as_json() {
     let ran = tidelock(&["openapi"], &[]).await;
