@@ -115,9 +115,9 @@ pub(crate) fn write<'rows>(lines: &'rows [Line<'_>]) -> Write<'rows> {
     }
 }
 
-/// By how much the postings of each entry move the buckets of each account, in the order of
-/// accounts and entries. Sums wrap around on their way; the balances that follow from them are
-/// those of the books, which fit.
+/// The lines of entries, in the order of accounts and entries, with a balance that is yet only by how
+/// much the entry moves the buckets of the account. Sums wrap around on their way; the balances that
+/// follow from them are those of the books, which fit.
 fn moves<'entries>(
     entries: impl Iterator<Item = (i64, &'entries [Posting])>,
 ) -> Vec<Line<'entries>> {
