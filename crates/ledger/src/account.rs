@@ -95,6 +95,14 @@ pub struct Balance {
 }
 
 impl Balance {
+    /// The figure of one bucket.
+    pub fn bucket_mut(&mut self, bucket: Bucket) -> &mut i128 {
+        match bucket {
+            Bucket::Available => &mut self.available,
+            Bucket::Held => &mut self.held,
+        }
+    }
+
     /// The available and held figures in full units with at most `decimals` decimals.
     pub fn to_decimals(&self, decimals: u8) -> (String, String) {
         (

@@ -54,10 +54,7 @@ pub fn balances_after<'postings>(
             let balance = before(&holding.account);
             (balance, balance)
         });
-        let figure = match holding.bucket {
-            Bucket::Available => &mut balance.available,
-            Bucket::Held => &mut balance.held,
-        };
+        let figure = balance.bucket_mut(holding.bucket);
         *figure = figure
             .checked_add(units)
             .ok_or_else(|| BookError::OutOfBounds(holding.clone()))?;

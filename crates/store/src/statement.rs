@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ledger::{Account, Balance, Bucket, Currency, Entry, Owner, Posting, Timestamp};
+use ledger::{Account, Balance, Currency, Entry, Owner, Posting, Timestamp};
 use uuid::Uuid;
 
 use crate::{
@@ -102,7 +102,8 @@ pub(crate) fn lines(
         balance.held = balance.held.wrapping_sub(moved.held);
     }
     // In the order of their keys, so that each page of the tree is filled once and from its front.
-    lines.sort_unstable_by_key(|line| (line.account.owner, line.entry));
+    // Those of one owner and entry are in the order of their currencies already, and stay so.
+    lines.sort_by_key(|line| (line.account.owner, line.entry));
     (last_entries.into_iter().rev().collect(), lines)
 }
 
@@ -128,13 +129,9 @@ fn moves<'entries>(
             let units = posting.amount.units();
             for (holding, units) in [(&posting.from, -units), (&posting.to, units)] {
                 let mut balance = Balance::default();
-                match holding.bucket {
-                    Bucket::Available => balance.available = units,
-                    Bucket::Held => balance.held = units,
-                }
-                let account = &holding.account;
+                *balance.bucket_mut(holding.bucket) = units;
                 moves.push(Line {
-                    account,
+                    account: &holding.account,
                     entry,
                     balance,
                 });

@@ -269,9 +269,9 @@ fn keep_little_free_memory() {
     {
         use std::os::unix::process::CommandExt;
 
-        const MILLISECONDS: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "5");
-        let (name, value) = MILLISECONDS;
-        if std::env::var_os(name).is_some() {
+        const DELAY: &str = "MIMALLOC_PURGE_DELAY";
+        const MILLISECONDS: &str = "5";
+        if std::env::var_os(DELAY).is_some() {
             return;
         }
         let mut words = std::env::args_os();
@@ -280,7 +280,7 @@ fn keep_little_free_memory() {
             Ok(program) => std::process::Command::new(program)
                 .arg0(own)
                 .args(words)
-                .env(name, value)
+                .env(DELAY, MILLISECONDS)
                 .exec(),
             Err(error) => error,
         };

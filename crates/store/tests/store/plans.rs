@@ -1,5 +1,5 @@
 //! How the databases mean to answer every question that is asked outside of batches: no list may
-//! read more than what is of whoever asks, in its order.
+//! read more than what is of whoever asks, in its order. And how SQLite means to write a row.
 //!
 //! The plans are those of the statements that the functions themselves make, told in the log of the
 //! store. Which functions there are is read from its sources: one that is not asked here is a fault.

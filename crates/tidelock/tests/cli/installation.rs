@@ -36,7 +36,7 @@ impl fmt::Display for Ran {
 fn command(words: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidelock"));
     for (name, _) in std::env::vars() {
-        if name.starts_with("TIDELOCK_") {
+        if name.starts_with("TIDELOCK_") || name.starts_with("MIMALLOC_") {
             command.env_remove(name);
         }
     }
