@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Something the network remembers under a key.
-pub trait Record: Clone + Debug + PartialEq + Sync + 'static {
+pub trait Record: Clone + Debug + PartialEq + Send + Sync + 'static {
     /// What it is found by.
     type Key: Clone + Ord + Debug + Sync;
 
@@ -138,14 +138,28 @@ impl<R: Record> Shelf<R> {
         self.slots.insert(key, slot);
     }
 
-    fn absorb(&mut self, mut other: Shelf<R>) {
-        // Of tens of thousands of records, which a settlement has, both sides are walked in their
-        // order once: that costs less than a search for each.
-        if other.slots.len() > self.slots.len() / 8 {
-            self.slots.append(&mut other.slots);
-        } else {
-            self.slots.extend(other.slots);
+    fn absorb(&mut self, other: Shelf<R>) {
+        if self.slots.is_empty() {
+            self.slots = other.slots;
+            return;
         }
+        if other.slots.len() <= self.slots.len() / 8 {
+            self.slots.extend(other.slots);
+            return;
+        }
+        // Of tens of thousands of records, which a settlement has, both sides are walked in their
+        // order once: that costs less than a search for each. What is known takes its new place
+        // where it stands, for a second tree would be there beside both.
+        let mut own = self.slots.iter_mut().peekable();
+        let mut more = Vec::new();
+        for (key, slot) in other.slots {
+            while own.next_if(|(known, _)| **known < key).is_some() {}
+            match own.next_if(|(known, _)| **known == key) {
+                Some((_, known)) => *known = slot,
+                None => more.push((key, slot)),
+            }
+        }
+        self.slots.append(&mut more.into_iter().collect());
     }
 
     fn settle(&mut self) {
@@ -197,6 +211,15 @@ fn add_all<K: Ord>(keys: &mut BTreeSet<K>, more: BTreeSet<K>) {
     }
 }
 
+/// Moves the first keys, at most so many, to a set of their own.
+fn take_first<K: Ord + Clone>(keys: &mut BTreeSet<K>, at_most: usize) -> BTreeSet<K> {
+    let rest = match keys.iter().nth(at_most).cloned() {
+        Some(next) => keys.split_off(&next),
+        None => BTreeSet::new(),
+    };
+    std::mem::replace(keys, rest)
+}
+
 macro_rules! shelves {
     ($($(#[$doc:meta])* $name:ident: $record:ty, by $key:ty;)+) => {
         /// The part of the network's state that a batch of commands reads and changes.
@@ -228,6 +251,11 @@ macro_rules! shelves {
             /// Adds all of `other`.
             pub fn absorb(&mut self, other: Keys) {
                 $(add_all(&mut self.$name, other.$name);)+
+            }
+
+            /// Moves the first names of each kind, at most so many, to keys of their own.
+            pub fn take(&mut self, at_most: usize) -> Keys {
+                Keys { $($name: take_first(&mut self.$name, at_most),)+ }
             }
 
             /// Drops what `view` knows already.
@@ -520,5 +548,67 @@ impl View {
     pub(crate) fn accept(&mut self, mut written: View) {
         written.events = event::events(self, &written);
         self.absorb(written);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::btree_set, prelude::*};
+
+    use super::*;
+    use crate::record::ClaimKind;
+
+    fn key(number: usize) -> ClaimKey {
+        ClaimKey::new("alpha", ClaimKind::Nonce, &number.to_string())
+    }
+
+    fn shelf(numbers: &BTreeSet<usize>, subject: u128) -> Shelf<Claim> {
+        let mut shelf = Shelf::default();
+        for number in numbers {
+            let claim = Claim {
+                key: key(*number),
+                subject: uuid::Uuid::from_u128(subject),
+                digest: None,
+            };
+            shelf.load(claim.key(), Some(claim));
+        }
+        shelf
+    }
+
+    fn subjects(shelf: &Shelf<Claim>) -> BTreeMap<ClaimKey, u128> {
+        let claims = shelf.iter();
+        claims
+            .map(|claim| (claim.key(), claim.subject.as_u128()))
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_absorbed_counts_and_the_rest_stays(
+            own in btree_set(0..200_usize, 0..100),
+            other in btree_set(0..200_usize, 0..100),
+        ) {
+            let mut absorbing = shelf(&own, 1);
+            absorbing.absorb(shelf(&other, 2));
+            let mut expected = subjects(&shelf(&own, 1));
+            expected.extend(subjects(&shelf(&other, 2)));
+            prop_assert_eq!(subjects(&absorbing), expected);
+        }
+
+        #[test]
+        fn keys_are_taken_in_portions_until_none_is_left(
+            numbers in btree_set(0..200_usize, 0..100),
+            at_most in 1..120_usize,
+        ) {
+            let claims: BTreeSet<ClaimKey> = numbers.into_iter().map(key).collect();
+            let mut keys = Keys { claims: claims.clone(), ..Keys::default() };
+            let mut taken = Vec::new();
+            while !keys.is_empty() {
+                let portion = keys.take(at_most).claims;
+                prop_assert!((1..=at_most).contains(&portion.len()));
+                taken.extend(portion);
+            }
+            prop_assert_eq!(taken, claims.into_iter().collect::<Vec<_>>());
+        }
     }
 }

@@ -33,7 +33,7 @@ const CONNECTIONS_MAX: usize = 10_000;
 /// How long the next request of a connection waits at the most, after one that was to come again
 /// later. Without that, thousands who come again at once keep the server busy with refusing them,
 /// and those whom it has let in wait behind.
-const COMES_AGAIN_MAX: Duration = Duration::from_secs(1);
+const COMES_AGAIN_MAX: Duration = Duration::from_millis(800);
 
 /// How long no request may be in flight before a server that stops ends what is still open.
 const IDLE_PATIENCE: Duration = Duration::from_secs(1);
@@ -42,8 +42,8 @@ const IDLE_PATIENCE: Duration = Duration::from_secs(1);
 /// more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `stop` resolves, counting in `requests` what is being answered. Then every connection ends after the request it is at, and what
-/// is still open after `patience` is cut.
+/// Serves until `stop` resolves, counting in `requests` what is being answered. Then every
+/// connection ends after the request it is at, and what is still open after `patience` is cut.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,

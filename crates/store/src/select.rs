@@ -232,16 +232,15 @@ impl Select {
     }
 
     /// Runs the query for rows of a table that `read` makes something of.
-    pub(crate) async fn run_with<T>(
+    pub(crate) async fn run_with<T: Send + 'static>(
         self,
         reader: &Reader,
         table: &Table,
-        read: impl Fn(&mut Columns) -> Result<T, StoreError>,
+        read: impl Fn(&mut Columns) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<Vec<T>, StoreError> {
         let (sql, params) = self.into_sql(table);
-        let rows = reader.query(&sql, params).await?;
-        let read = rows.into_iter().map(|row| read(&mut Columns::from(row)));
-        read.collect()
+        let read = move |row| read(&mut Columns::from(row));
+        reader.read(&sql, params, read).await
     }
 
     /// Runs the query for the first record.

@@ -35,6 +35,10 @@ const COMMANDS_MAX: usize = 1_024;
 /// transfers. One command alone may be heavier.
 const WEIGHT_MAX: usize = 50_000;
 
+/// The most records of one kind that are read at a time. Of a settlement there are tens of
+/// thousands, and the rows of all would be there beside what is made of them.
+const READ_AT_ONCE: usize = 4_096;
+
 /// The most records of one kind that are remembered from one batch for the next.
 const REMEMBERED_MAX: usize = 65_536;
 
@@ -208,7 +212,8 @@ impl<D: Driver> Writer<D> {
         let mut remembered: View = remembered.unwrap_or_default();
         let mut keys = declared(batch, |waiter| waiter.keys());
         let known = remembered.take_known(&mut keys);
-        let (head, rows) = match self.driver.begin(LANE, &fetches(&keys)).await {
+        let first = keys.take(READ_AT_ONCE);
+        let (head, rows) = match self.driver.begin(LANE, &fetches(&first)).await {
             Ok(begun) => begun,
             Err(error) => return Attempt::Again(error),
         };
@@ -221,10 +226,14 @@ impl<D: Driver> Writer<D> {
         // Once somebody else has committed, nothing that is remembered counts.
         let is_stale = expected.is_some_and(|expected| expected != head);
         let loaded = match is_stale {
-            false => placed(known, keys, rows),
+            false => match placed(known, first, rows) {
+                Ok(view) => self.load(view, keys).await,
+                Err(error) => Err(error),
+            },
             true => {
                 remembered = View::default();
-                self.load_anew(batch).await
+                let keys = declared(batch, |waiter| waiter.keys());
+                self.load(View::default(), keys).await
             }
         };
         let loaded = match loaded {
@@ -343,11 +352,14 @@ impl<D: Driver> Writer<D> {
         Attempt::Failed(Failure::OutcomeUnknown)
     }
 
-    /// A view of what the batch declares from the beginning.
-    async fn load_anew(&mut self, batch: &mut Batch) -> Result<View, StoreError> {
-        let keys = declared(batch, |waiter| waiter.keys());
-        let rows = self.driver.fetch(&fetches(&keys)).await?;
-        placed(View::default(), keys, rows)
+    /// Adds what the keys name.
+    async fn load(&mut self, mut view: View, mut keys: Keys) -> Result<View, StoreError> {
+        while !keys.is_empty() {
+            let next = keys.take(READ_AT_ONCE);
+            let rows = self.driver.fetch(&fetches(&next)).await?;
+            view = placed(view, next, rows)?;
+        }
+        Ok(view)
     }
 
     /// Adds what the batch declares once it sees that view.
@@ -360,11 +372,7 @@ impl<D: Driver> Writer<D> {
         let mut keys = declared(batch, |waiter| waiter.more_keys(&view));
         keys.forget_known(&view);
         view.absorb(remembered.take_known(&mut keys));
-        if keys.is_empty() {
-            return Ok(view);
-        }
-        let rows = self.driver.fetch(&fetches(&keys)).await?;
-        placed(view, keys, rows)
+        self.load(view, keys).await
     }
 }
 

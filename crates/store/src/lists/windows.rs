@@ -1,5 +1,6 @@
 //! Staged settlements: those that money may have come in for, and what they move.
 
+use ledger::Currency;
 use rules::{
     ConnectionId, SettlementId, TransferId,
     record::{Participation, Transfer},
@@ -53,17 +54,18 @@ impl Store {
                 destination_go_account_id, destination_connection_id,
                 destination_network_account_id
             FROM settlement_transfers WHERE settlement_id = $1 ORDER BY position";
-        let rows = self.reader().query(sql, vec![settlement.0.into()]).await?;
-        let mut known = KnownTransfers::default();
-        for row in rows {
+        let read = |row| {
             let mut columns = Columns::from(row);
-            known.ids.push(TransferId(columns.uuid()?));
-            let currency = columns.parsed()?;
-            for _source_and_destination in 0..2 {
-                known
-                    .accounts
-                    .insert(party(&mut columns)?.account(&currency));
-            }
+            let id = TransferId(columns.uuid()?);
+            let currency: Currency = columns.parsed()?;
+            let mut side = || Ok::<_, StoreError>(party(&mut columns)?.account(&currency));
+            Ok((id, [side()?, side()?]))
+        };
+        let transfers = self.reader().read(sql, vec![settlement.0.into()], read);
+        let mut known = KnownTransfers::default();
+        for (id, accounts) in transfers.await? {
+            known.ids.push(id);
+            known.accounts.extend(accounts);
         }
         Ok(known)
     }

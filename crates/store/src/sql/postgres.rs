@@ -4,6 +4,7 @@
 //! Statements of one phase are pipelined: sent together, answered together, and
 //! every answer is checked.
 
+use std::convert::identity;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -675,8 +676,22 @@ async fn query<P>(client: &Client, statement: &Statement, params: &[P]) -> Resul
 where
     for<'a> &'a P: BorrowToSql,
 {
+    read(client, statement, params, identity).await
+}
+
+/// Runs a query and makes something of each row as soon as it is there.
+async fn read<P, T>(
+    client: &Client,
+    statement: &Statement,
+    params: &[P],
+    make: impl Fn(Row) -> T,
+) -> Result<Vec<T>, Error>
+where
+    for<'a> &'a P: BorrowToSql,
+{
     let rows = client.query_raw(statement, params).await?;
-    rows.map(|row| codec::decode(&row?)).try_collect().await
+    let rows = rows.map(|row| codec::decode(&row?));
+    rows.map_ok(make).try_collect().await
 }
 
 /// Whether the session ended, so that what it did last is unknown.

@@ -60,10 +60,26 @@ impl Reader {
     ///
     /// Any [`StoreError`].
     pub async fn query(&self, sql: &str, params: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        self.read(sql, params, Ok).await
+    }
+
+    /// Runs a query as [`query`](Reader::query) does, and makes something of each row as soon as
+    /// it is there: the rows themselves, which take several times as much memory, are never all
+    /// there at once.
+    ///
+    /// # Errors
+    ///
+    /// Any [`StoreError`], the first one of `read` among them.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        sql: &str,
+        params: Vec<Value>,
+        read: impl Fn(Row) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<Vec<T>, StoreError> {
         if tells_plans() {
             self.tell_plan(sql, params.clone()).await?;
         }
-        self.run(sql, params).await
+        self.run(sql, params, read).await
     }
 
     async fn tell_plan(&self, sql: &str, params: Vec<Value>) -> Result<(), StoreError> {
@@ -78,16 +94,21 @@ impl Reader {
             Pool::Sqlite(_) | Pool::Memory(_) => ("EXPLAIN QUERY PLAN", 3),
             Pool::Postgres(_) => ("EXPLAIN (COSTS OFF)", 0),
         };
-        let steps = self.run(&format!("{explain} {sql}"), params).await?;
-        let steps = steps.into_iter().map(|mut step| step.text(column));
-        Ok(steps.collect::<Result<Vec<_>, _>>()?.join("\n"))
+        let sql = format!("{explain} {sql}");
+        let steps = self.run(&sql, params, move |mut step: Row| step.text(column));
+        Ok(steps.await?.join("\n"))
     }
 
-    async fn run(&self, sql: &str, params: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+    async fn run<T: Send + 'static>(
+        &self,
+        sql: &str,
+        params: Vec<Value>,
+        read: impl Fn(Row) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<Vec<T>, StoreError> {
         match &self.0 {
-            Pool::Sqlite(reader) => Arc::clone(reader).query(sql, params).await,
-            Pool::Memory(reader) => reader.query(sql, &params),
-            Pool::Postgres(readers) => readers.query(sql, &params).await,
+            Pool::Sqlite(reader) => Arc::clone(reader).read(sql, params, read).await,
+            Pool::Memory(reader) => reader.read(sql, &params, read),
+            Pool::Postgres(readers) => readers.read(sql, &params, read).await,
         }
     }
 

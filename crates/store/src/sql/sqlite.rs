@@ -307,13 +307,15 @@ impl Reader {
         }
     }
 
-    pub(super) async fn query(
+    /// See [`super::Reader::read`].
+    pub(super) async fn read<T: Send + 'static>(
         self: Arc<Self>,
         sql: &str,
         params: Vec<Value>,
-    ) -> Result<Vec<Row>, StoreError> {
+        make: impl Fn(Row) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<Vec<T>, StoreError> {
         let sql = sql.to_owned();
-        self.run(move |connection| query(connection, &sql, &params))
+        self.run(move |connection| read(connection, &sql, &params, make))
             .await
     }
 
@@ -403,8 +405,14 @@ impl MemoryReader {
         connect_in_memory(name).map(|connection| Self(Mutex::new(connection)))
     }
 
-    pub(super) fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
-        query(&self.connection(), sql, params)
+    /// See [`super::Reader::read`].
+    pub(super) fn read<T>(
+        &self,
+        sql: &str,
+        params: &[Value],
+        make: impl Fn(Row) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        read(&self.connection(), sql, params, make)
     }
 
     /// See [`Reader::snapshot`].
@@ -505,12 +513,20 @@ fn lock(path: &Path) -> Result<File, StoreError> {
 }
 
 fn query(connection: &Connection, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
-    let run = || -> Result<Vec<Row>, Error> {
-        let mut statement = connection.prepare_cached(&by_place(sql))?;
-        bind(&mut statement, params)?;
-        statement.raw_query().mapped(decode).collect()
-    };
-    run().map_err(classify)
+    read(connection, sql, params, Ok)
+}
+
+fn read<T>(
+    connection: &Connection,
+    sql: &str,
+    params: &[Value],
+    make: impl Fn(Row) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let statement = connection.prepare_cached(&by_place(sql));
+    let mut statement = statement.map_err(classify)?;
+    bind(&mut statement, params).map_err(classify)?;
+    let rows = statement.raw_query().mapped(decode);
+    rows.map(|row| make(row.map_err(classify)?)).collect()
 }
 
 fn snapshot(connection: &mut Connection, queries: &[String]) -> Result<Vec<Vec<Row>>, StoreError> {

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use futures_util::future::{join, join_all};
 use ledger::{Balance, Timestamp};
-use rules::record::{AllocationState, Enterprise};
+use rules::record::{AllocationState, Claim, ClaimKey, ClaimKind, Enterprise};
 use rules::{Command, Draft, Keys, Refusal, View};
 use store::SubmitError;
 use testkit::TestDatabase;
 
 use crate::books::Books;
 use crate::fixture::{
-    ALL, Alpha, Beta, Exchange, Link, Network, amount, btc, queued, refusal_of, scripted,
+    ALL, Alpha, Beta, Exchange, Link, Network, amount, btc, identifier, queued, refusal_of,
+    scripted,
 };
 
 on_both! {
@@ -28,6 +29,7 @@ on_both! {
     a_key_that_is_taken_for_good_harms_no_neighbour
     a_chain_of_events_fits_into_one_batch
     a_batch_is_larger_than_the_queue_takes_at_once
+    a_command_reads_and_writes_tens_of_thousands_of_records
 }
 
 async fn two_hundred_submits_equal_their_sum(database: TestDatabase) {
@@ -410,4 +412,40 @@ async fn a_batch_is_larger_than_the_queue_takes_at_once(database: TestDatabase) 
     }
     assert_eq!(network.balance(&Alpha.go(&btc())).await.available, accepted);
     network.is_sound().await;
+}
+
+async fn a_command_reads_and_writes_tens_of_thousands_of_records(database: TestDatabase) {
+    const CLAIMS: u64 = 20_000;
+    let network = Network::ready(database).await;
+    let key = |number: u64| ClaimKey::new("many", ClaimKind::Nonce, &number.to_string());
+    // Every second name is taken; whoever asks for all has to hear of each what is true.
+    let taken = |number: &u64| number.is_multiple_of(2);
+    let put = move |draft: &mut Draft<'_>| {
+        for number in (0..CLAIMS).filter(taken) {
+            draft.put(Claim {
+                key: key(number),
+                subject: identifier(94, number),
+                digest: None,
+            });
+        }
+        Ok(())
+    };
+    network.done(scripted(Keys::default(), put)).await;
+    let keys = Keys {
+        claims: (0..CLAIMS).map(key).collect(),
+        ..Keys::default()
+    };
+    let look = move |draft: &mut Draft<'_>| {
+        let found = (0..CLAIMS).map(|number| Ok(draft.find::<Claim>(&key(number)).cloned()));
+        found.collect::<Result<Vec<_>, Refusal>>()
+    };
+    let found = network.done(scripted(keys, look)).await;
+    for (number, claim) in (0..).zip(found) {
+        let subject = claim.map(|claim| claim.subject);
+        assert_eq!(
+            subject,
+            taken(&number).then(|| identifier(94, number)),
+            "{number}"
+        );
+    }
 }

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Config, Error, IsolationLevel};
 
 use super::servers::Servers;
-use super::{CONNECT_TIMEOUT, cannot_connect, classify, connect, query, statement_limit};
+use super::{CONNECT_TIMEOUT, cannot_connect, classify, connect, query, read, statement_limit};
 use crate::sql::error::StoreError;
 use crate::sql::reader::Occupancy;
 use crate::sql::value::{Row, Value};
@@ -91,19 +91,20 @@ impl Readers {
         all
     }
 
-    /// Runs a query on a connection of the pool.
-    pub(in crate::sql) async fn query(
+    /// Runs a query on a connection of the pool. See [`crate::sql::Reader::read`].
+    pub(in crate::sql) async fn read<T>(
         &self,
         sql: &str,
         params: &[Value],
-    ) -> Result<Vec<Row>, StoreError> {
+        make: impl Fn(Row) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
         let client = self.connection().await?;
         let answer = async {
             let statement = client.prepare_cached(sql).await?;
-            query(&client, &statement, params).await
+            read(&client, &statement, params, make).await
         };
         let answer = tokio::time::timeout(self.limit, answer).await;
-        heard(client, answer)
+        heard(client, answer)?.into_iter().collect()
     }
 
     /// Runs queries in one transaction, which sees what was there at the first.
