@@ -9,7 +9,7 @@ use uuid::Uuid;
 use wire::request_hmac::AuthVersion;
 use zeroize::Zeroizing;
 
-use crate::rate_limit::Standing;
+use crate::{gate::Room, rate_limit::Standing};
 
 tokio::task_local! {
     static CURRENT: Arc<RequestContext>;
@@ -32,6 +32,8 @@ pub(crate) struct RequestContext {
     pub(crate) error_body: OnceLock<Bytes>,
     /// Its place among the requests that are worked on, until it is answered.
     pub(crate) place: OnceLock<Place>,
+    /// What its body takes of the room for large ones, until it is answered.
+    pub(crate) room: OnceLock<Room>,
     /// What its token may still send.
     pub(crate) rate: OnceLock<Standing>,
 }
@@ -76,6 +78,7 @@ impl RequestContext {
             enterprise: OnceLock::new(),
             error_body: OnceLock::new(),
             place: OnceLock::new(),
+            room: OnceLock::new(),
             rate: OnceLock::new(),
         })
     }

@@ -25,6 +25,7 @@ mod statements;
 use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::{Router, extract::FromRef};
+use gate::LargeBodies;
 use middleware::Onlookers;
 use monitoring::Metrics;
 use network::Network;
@@ -79,6 +80,7 @@ impl From<TcpListener> for Listeners {
 struct Serving {
     network: Network,
     rate_limits: Arc<RateLimits>,
+    large_bodies: Arc<LargeBodies>,
     request_log: Option<Arc<request_log::Kept>>,
 }
 
@@ -99,7 +101,13 @@ fn router(network: Network, settings: &Settings) -> Served {
     let (routes, document) = openapi::described();
     let rate_limits = Arc::new(RateLimits::new(settings.rate_limit));
     let logged = request_log::Metrics::default();
-    let metrics = Arc::new(Metrics::new(&network, &rate_limits, &logged, &document));
+    let large_bodies = Arc::new(LargeBodies::default());
+    let metrics = Arc::new(Metrics::new(
+        &network,
+        (&rate_limits, &large_bodies),
+        &logged,
+        &document,
+    ));
     let logging = settings.request_log.as_ref();
     let logging = logging.map(|logging| request_log::start(logging, network.clone(), &logged));
     let (logger, request_log, logging) = match logging {
@@ -115,6 +123,7 @@ fn router(network: Network, settings: &Settings) -> Served {
         .with_state(Serving {
             network,
             rate_limits,
+            large_bodies,
             request_log,
         });
     let onlookers = Onlookers {

@@ -28,7 +28,7 @@ impl Shape {
             false => vec![
                 shape(10, 1, 16, small),
                 shape(100, 10, 4, middle),
-                shape(1_000, 50, 2, large),
+                shape(1_000, 50, 1, large),
             ],
         }
     }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | size | 413 |
 //! | bearer token | 401 |
+//! | room for a large body | 503 |
 //! | a place among the requests that are worked on | 503 |
 //! | request HMAC, where one is asked for or given | 401 |
 //! | rate of the token | 429 |
@@ -17,6 +18,7 @@
 //! repeats and conflicts, business rules.
 
 mod credentials;
+mod large_bodies;
 
 use std::{marker::PhantomData, net::SocketAddr};
 
@@ -26,7 +28,7 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use network::{Authentic, Caller, Network, Presented};
@@ -35,6 +37,8 @@ use uuid::Uuid;
 use wire::{body::Fault, filters::Filters, json::Json};
 
 use crate::{Serving, error::ApiError};
+
+pub(crate) use large_bodies::{LargeBodies, Room};
 
 /// The largest body of an ordinary request, in bytes (decisions §4).
 const BODY_MAX: usize = 64 * 1024;
@@ -290,10 +294,9 @@ async fn admit(
             return Err(error);
         }
     };
-    let collected = body.collect().await;
-    let body = collected
-        .map_err(|error| broken(&*error, at_most))?
-        .to_bytes();
+    let mut room = serving.large_bodies.room(authentic.principal.token.id);
+    let body = collect(body, announced, &mut room, at_most).await?;
+    let _ = crate::context::current().room.set(room);
     let uri = parts
         .extensions
         .get::<OriginalUri>()
@@ -322,6 +325,33 @@ async fn authenticate(network: &Network, parts: &Parts) -> Result<Authentic, Api
         .get::<ConnectInfo<SocketAddr>>()
         .map(|info| info.0.ip());
     Ok(network.authenticate(bearer, from).await?)
+}
+
+/// The whole body, if there is room for it.
+async fn collect(
+    mut body: Limited<axum::body::Body>,
+    announced: Option<usize>,
+    room: &mut Room,
+    at_most: usize,
+) -> Result<Bytes, ApiError> {
+    let mut collected = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| broken(&*error, at_most))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        let length = collected.len().saturating_add(data.len());
+        if length > BODY_MAX {
+            let length = announced.unwrap_or(0).max(length);
+            if let Err(busy) = room.grow_to(length) {
+                discard(body, at_most).await?;
+                return Err(busy.into());
+            }
+            collected.reserve(length - collected.len());
+        }
+        collected.extend_from_slice(&data);
+    }
+    Ok(collected.freeze())
 }
 
 async fn discard(mut body: Limited<axum::body::Body>, at_most: usize) -> Result<(), ApiError> {

@@ -21,7 +21,7 @@ use prometheus_client::{
 };
 use utoipa::openapi::{OpenApi, path::Operation as Described};
 
-use crate::{rate_limit::RateLimits, request_log};
+use crate::{gate::LargeBodies, rate_limit::RateLimits, request_log};
 
 /// The statuses that are told apart; all others are one.
 const STATUSES: [u16; 17] = [
@@ -55,13 +55,14 @@ impl Metrics {
     /// The figures of `network` and of requests for the operations that `document` describes.
     pub(crate) fn new(
         network: &Network,
-        rate_limits: &RateLimits,
+        (rate_limits, large_bodies): (&RateLimits, &LargeBodies),
         request_log: &request_log::Metrics,
         document: &OpenApi,
     ) -> Metrics {
         let mut registry = Registry::with_prefix("tidelock");
         network.register_metrics(&mut registry);
         rate_limits.register(&mut registry);
+        large_bodies.register(&mut registry);
         request_log.register(&mut registry);
         let operations = Arc::new(Operations::of(document));
         registry.register_collector(Box::new(Arc::clone(&operations)));

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    fixture::{CLIENT, Options, World, hear, on_each_database, request},
+    fixture::{CLIENT, Options, PARTNER, World, hear, on_each_database, request},
     movements::{Kind, appears, delay, eventually, idle, prepare, send, status, stocked, text},
 };
 
@@ -98,11 +98,58 @@ async fn nobody_comes_again_sooner_than_they_were_told_to() {
         drop(places);
         let began = Instant::now();
         assert_eq!(asked_over(&mut stream, world).await, 200);
-        assert!(began.elapsed() > Duration::from_millis(900));
+        assert!(began.elapsed() > Duration::from_millis(700));
         // Others are listened to meanwhile, and so is this one afterwards.
         let began = Instant::now();
         assert_eq!(asked_over(&mut stream, world).await, 200);
-        assert!(began.elapsed() < Duration::from_millis(900));
+        assert!(began.elapsed() < Duration::from_millis(700));
+    })
+    .await;
+}
+
+/// A settlement of more bytes than all large bodies together may have: nobody else's fits beside it.
+const LARGEST: usize = 16 * 1024 * 1024;
+
+/// Larger than an ordinary request, and no settlement.
+fn large_body() -> String {
+    format!("{{\"notes\":\"{}\"}}", "x".repeat(100_000))
+}
+
+async fn sends_large_body(world: &World, enterprise: &str, token: &str) -> crate::fixture::Heard {
+    let path = format!("/api/network/v1/enterprises/{enterprise}/partners/settlements");
+    let request = world.ask(Method::POST, &path).bearer_auth(token);
+    hear(request.body(large_body())).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_bodies_find_room_or_are_told_to_come_again() {
+    on_each_database(narrow(), async |world| {
+        let (partner, client) = (&world.partner_token, &world.client_token);
+        let address = world.url.strip_prefix("http://").expect("an address");
+        let mut slow = TcpStream::connect(address).await.expect("a connection");
+        let head = format!(
+            "POST /api/network/v1/enterprises/{PARTNER}/partners/settlements HTTP/1.1\r\n\
+             host: here\r\nauthorization: Bearer {partner}\r\ncontent-length: {LARGEST}\r\n\r\n"
+        );
+        slow.write_all(head.as_bytes()).await.expect("sent");
+        slow.write_all(large_body().as_bytes()).await.expect("sent");
+        let full = async || {
+            let (status, headers, body) = sends_large_body(world, CLIENT, client).await;
+            let busy = (status, body["name"].as_str()) == (503, Some("busy"));
+            busy.then(|| assert_eq!(headers["retry-after"], "1"))
+        };
+        eventually("no room", full).await;
+        // Small ones need no room, and a stranger learns nothing.
+        assert_eq!(balances(world).await.0, 200);
+        assert_eq!(sends_large_body(world, CLIENT, "nobody").await.0, 401);
+
+        drop(slow);
+        let heard = async || {
+            let (status, _, body) = sends_large_body(world, PARTNER, partner).await;
+            (status != 503).then_some((status, body))
+        };
+        let (status, body) = eventually("room", heard).await;
+        assert_eq!(status, 400, "{body}");
     })
     .await;
 }
