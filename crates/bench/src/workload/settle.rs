@@ -1,10 +1,12 @@
 //! `settle`: settlements of many transfers, each one request and one atomic commit.
 //!
 //! Beside them stands what the database does with the same postings without us, from prepared
-//! batches.
+//! batches. In the end the partner sends many of the largest at the same time, for which there is no
+//! room: what is refused has to be refused with 503, and memory has to stay within its bound.
 
 use std::time::Duration;
 
+use anyhow::ensure;
 use serde::Serialize;
 use wire::api::{
     quantity::PartnerQuantity,
@@ -14,7 +16,7 @@ use wire::api::{
 use crate::{
     bare,
     installation::Installation,
-    load::{self, Until},
+    load::{self, Flood, Until, flood},
     partner::StallingPartner,
     report::DatabaseReport,
     stage::{Plan, Stage, ticker},
@@ -30,6 +32,11 @@ const RESERVING: usize = 8;
 
 /// How long settlements of one size are made, even if not all of them are done then.
 const AT_MOST: Duration = Duration::from_secs(60);
+
+/// How many settlements of the largest size are on their way at the same time in the end, and how
+/// many times as many are sent as can be booked.
+const CROWD: usize = 16;
+const TIMES: f64 = 4.0;
 
 /// What came of settlements of one size.
 #[derive(Clone, Debug, Serialize)]
@@ -84,8 +91,13 @@ pub(crate) async fn measure(
         "p99 of reserve beside"
     );
     for shape in &shapes {
-        let settled = settle(&installation, &stage, shape).await?;
+        let maker = |number: usize, into: &mut Vec<u8>| settlement(&stage, shape, number, into);
+        let series = Series::new(&installation, &maker, 200);
+        let settled = settle(&series, &stage, shape).await?;
         settled.print();
+        if shape.transfers() == connections * currencies {
+            crowd(&series, settled.settlements_per_second, ground.bench.span()).await?;
+        }
         report.settle.push(settled);
     }
     report.note_memory("settle", installation.peak_memory());
@@ -94,14 +106,9 @@ pub(crate) async fn measure(
     Ok(())
 }
 
-async fn settle(
-    installation: &Installation<'_>,
-    stage: &Stage,
-    shape: &Shape,
-) -> anyhow::Result<Settled> {
+async fn settle(series: &Series<'_>, stage: &Stage, shape: &Shape) -> anyhow::Result<Settled> {
     let transfers = shape.transfers();
-    let maker = |number: usize, into: &mut Vec<u8>| settlement(stage, shape, number, into);
-    let series = Series::new(installation, &maker, 200);
+    let installation = series.installation;
     let address = installation.address()?;
     load::send(
         address,
@@ -140,6 +147,34 @@ async fn settle(
         reserve_p99_us: beside.latencies.percentile(99.0),
         reserve_per_second: beside.per_second(),
     })
+}
+
+/// More of the largest settlements than are taken at a time, of which so many a second can be booked.
+async fn crowd(series: &Series<'_>, per_second: f64, span: Duration) -> anyhow::Result<()> {
+    let at_most = 2.0 * per_second * span.as_secs_f64();
+    let load = series.load(1, at_most + 2.0 * CROWD as f64)?;
+    let run = flood(
+        series.installation.address()?,
+        Flood {
+            magazine: load.magazine,
+            connections: CROWD,
+            rate: TIMES * per_second + CROWD as f64,
+            span,
+        },
+    )
+    .await?;
+    let other = run.failed.as_deref().unwrap_or("none");
+    println!(
+        "of {CROWD} at once {} are booked, {} are told to come again, {} of them without Retry-After; other answers: {other}",
+        run.accepted.count(),
+        run.refused.count(),
+        run.refused_without_date,
+    );
+    ensure!(
+        run.failed.is_none() && run.refused_without_date == 0 && run.accepted.count() > 0,
+        "large settlements are to be booked, or to be told to come again"
+    );
+    Ok(())
 }
 
 fn settlement(
