@@ -151,14 +151,15 @@ async fn settle(series: &Series<'_>, stage: &Stage, shape: &Shape) -> anyhow::Re
 
 /// More of the largest settlements than are taken at a time, of which so many a second can be booked.
 async fn crowd(series: &Series<'_>, per_second: f64, span: Duration) -> anyhow::Result<()> {
-    let at_most = 2.0 * per_second * span.as_secs_f64();
-    let load = series.load(1, at_most + 2.0 * CROWD as f64)?;
+    let rate = TIMES * per_second + CROWD as f64;
+    // Together more may be booked than one after the other: there is one for all that is sent.
+    let load = series.load(1, rate * span.as_secs_f64() + CROWD as f64)?;
     let run = flood(
         series.installation.address()?,
         Flood {
             magazine: load.magazine,
             connections: CROWD,
-            rate: TIMES * per_second + CROWD as f64,
+            rate,
             span,
         },
     )
