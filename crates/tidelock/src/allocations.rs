@@ -1,15 +1,15 @@
-//! Allocations of memory, counted. Only with the feature `count-allocations`: counting costs.
+//! Allocations of memory, counted. Only with the feature `count-allocations`: counting costs. It
+//! counts those of the system's allocator, for how many there are does not depend on who serves them.
 //!
 //! A server writes what it has counted to the file `allocations` in its data folder, ten times a
 //! second, where `tidelock bench` finds it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{alloc::System, path::PathBuf, time::Duration};
 
-use mimalloc::MiMalloc;
-use stats_alloc::StatsAlloc;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
-static ALLOCATOR: StatsAlloc<MiMalloc> = StatsAlloc::new(MiMalloc);
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Tells what was counted until the process ends.
 pub(crate) async fn tell(data: PathBuf) {
