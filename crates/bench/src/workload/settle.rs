@@ -34,7 +34,7 @@ const RESERVING: usize = 8;
 const AT_MOST: Duration = Duration::from_secs(60);
 
 /// How many settlements of the largest size are on their way at the same time in the end, and how
-/// many times as many are sent as can be booked.
+/// many times as many as can be booked are sent a second beyond these.
 const CROWD: usize = 16;
 const TIMES: f64 = 4.0;
 
