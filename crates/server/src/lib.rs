@@ -104,7 +104,8 @@ fn router(network: Network, settings: &Settings) -> Served {
     let large_bodies = Arc::new(LargeBodies::default());
     let metrics = Arc::new(Metrics::new(
         &network,
-        (&rate_limits, &large_bodies),
+        &rate_limits,
+        &large_bodies,
         &logged,
         &document,
     ));

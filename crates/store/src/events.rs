@@ -209,10 +209,8 @@ impl Store {
                 WHERE e.audience = $1 AND (e.commit_sequence, e.position) > ($2, $3){only}
                 ORDER BY e.commit_sequence, e.position LIMIT $4"
         );
-        let rows = self.reader().query(&sql, params).await?;
-        rows.into_iter()
-            .map(|row| event(&mut Columns::from(row)))
-            .collect()
+        let read = |row| event(&mut Columns::from(row));
+        self.reader().read(&sql, params, read).await
     }
 }
 

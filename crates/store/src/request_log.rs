@@ -170,9 +170,8 @@ impl RequestLog {
         let mut found = Vec::new();
         for enterprise in enterprises {
             let (sql, params) = select(enterprise, filter, at_most);
-            for row in self.reader.query(&sql, params).await? {
-                found.push(read(&mut Columns::from(row))?);
-            }
+            let read = |row| read(&mut Columns::from(row));
+            found.extend(self.reader.read(&sql, params, read).await?);
         }
         found.sort_unstable_by_key(|request| std::cmp::Reverse(request.id));
         found.truncate(usize::try_from(at_most).unwrap_or(usize::MAX));
@@ -191,9 +190,8 @@ impl RequestLog {
     ) -> Result<Option<LoggedRequest>, StoreError> {
         let columns = REQUESTS.column_list("");
         let sql = format!("SELECT {columns} FROM api_requests WHERE id = $1");
-        let rows = self.reader.query(&sql, vec![id.into()]).await?;
-        let found = rows.into_iter().next();
-        let found = found.map(|row| read(&mut Columns::from(row))).transpose()?;
+        let read = |row| read(&mut Columns::from(row));
+        let found = self.reader.read(&sql, vec![id.into()], read).await?.pop();
         Ok(found.filter(|request| enterprises.contains(&request.enterprise_id)))
     }
 }

@@ -100,11 +100,8 @@ struct Rows {
 async fn read<R: Stored>(reader: &Reader) -> Result<Vec<R>, StoreError> {
     let table = R::TABLE;
     let sql = format!("SELECT {} FROM {}", table.column_list(""), table.name);
-    let rows = reader.query(&sql, Vec::new()).await?;
-    let records = rows
-        .into_iter()
-        .map(|row| R::from_row(&mut Columns::from(row)));
-    records.collect()
+    let read = |row| R::from_row(&mut Columns::from(row));
+    reader.read(&sql, Vec::new(), read).await
 }
 
 impl History {

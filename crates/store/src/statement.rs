@@ -243,8 +243,9 @@ async fn postings(
         "SELECT {columns} FROM postings WHERE entry >= $1 AND entry <= $2 ORDER BY entry, position"
     );
     let mut postings: HashMap<i64, Vec<Posting>> = HashMap::new();
-    for row in reader.query(&sql, vec![from.into(), to.into()]).await? {
-        let (number, posting) = posting_row(&mut Columns::from(row))?;
+    let read = |row| posting_row(&mut Columns::from(row));
+    let found = reader.read(&sql, vec![from.into(), to.into()], read);
+    for (number, posting) in found.await? {
         postings.entry(number).or_default().push(posting);
     }
     Ok(postings)
@@ -298,12 +299,8 @@ impl Store {
                     AND (a.entry, a.currency) > ($3, $4) AND a.entry < $5{in_currency}
                 ORDER BY a.entry, a.currency LIMIT $6"
         );
-        let rows = self.reader().query(&sql, params).await?;
-        let lines: Result<Vec<_>, _> = rows
-            .into_iter()
-            .map(|row| line(&mut Columns::from(row)))
-            .collect();
-        let mut lines = lines?;
+        let read = |row| line(&mut Columns::from(row));
+        let mut lines = self.reader().read(&sql, params, read).await?;
         let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
         let goes_on = lines.len() > limit;
         lines.truncate(limit);

@@ -33,10 +33,9 @@ const RESERVING: usize = 8;
 /// How long settlements of one size are made, even if not all of them are done then.
 const AT_MOST: Duration = Duration::from_secs(60);
 
-/// How many settlements of the largest size are on their way at the same time in the end, and how
-/// many times as many as can be booked are sent a second beyond these.
+/// How many settlements of the largest size are sent a second in the end, and how many of them may
+/// be on their way at the same time: both are far more than there is time and room for.
 const CROWD: usize = 16;
-const TIMES: f64 = 4.0;
 
 /// What came of settlements of one size.
 #[derive(Clone, Debug, Serialize)]
@@ -96,7 +95,7 @@ pub(crate) async fn measure(
         let settled = settle(&series, &stage, shape).await?;
         settled.print();
         if shape.transfers() == connections * currencies {
-            crowd(&series, settled.settlements_per_second, ground.bench.span()).await?;
+            crowd(&series, ground.bench.span()).await?;
         }
         report.settle.push(settled);
     }
@@ -149,11 +148,11 @@ async fn settle(series: &Series<'_>, stage: &Stage, shape: &Shape) -> anyhow::Re
     })
 }
 
-/// More of the largest settlements than are taken at a time, of which so many a second can be booked.
-async fn crowd(series: &Series<'_>, per_second: f64, span: Duration) -> anyhow::Result<()> {
-    let rate = TIMES * per_second + CROWD as f64;
-    // Together more may be booked than one after the other: there is one for all that is sent.
-    let load = series.load(1, rate * span.as_secs_f64() + CROWD as f64)?;
+/// Sends more of the largest settlements than are taken at a time.
+async fn crowd(series: &Series<'_>, span: Duration) -> anyhow::Result<()> {
+    let rate = CROWD as f64;
+    // One for all that is sent, however many of them are booked.
+    let load = series.load(1, rate * span.as_secs_f64() + rate)?;
     let run = flood(
         series.installation.address()?,
         Flood {

@@ -54,7 +54,7 @@ fn fits(others: usize, bytes: usize, at_most: usize) -> bool {
 impl LargeBodies {
     pub(crate) fn register(&self, registry: &mut Registry) {
         let at_most: Gauge = Gauge::default();
-        at_most.set(i64::try_from(ROOM).unwrap_or(i64::MAX));
+        at_most.set(as_figure(ROOM));
         registry.register(
             "large_bodies_bytes",
             "Bytes of large bodies, mostly settlements, that are in memory",
@@ -81,6 +81,10 @@ impl LargeBodies {
         }
     }
 
+    fn tell(&self, taken: &Taken) {
+        self.bytes.set(as_figure(taken.bytes));
+    }
+
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -102,14 +106,12 @@ impl Room {
         let fits = fits(taken.bytes - self.bytes, bytes, ROOM)
             && fits(own - self.bytes, bytes, ROOM_OF_TOKEN);
         if !fits {
-            drop(taken);
             self.bodies.refused.inc();
             return Err(Failure::Busy);
         }
         taken.bytes += more;
         taken.by_token.insert(self.token, own + more);
-        self.bodies.bytes.set(as_figure(taken.bytes));
-        drop(taken);
+        self.bodies.tell(&taken);
         self.bytes = bytes;
         Ok(())
     }
@@ -126,7 +128,7 @@ impl Drop for Room {
         if own > self.bytes {
             taken.by_token.insert(self.token, own - self.bytes);
         }
-        self.bodies.bytes.set(as_figure(taken.bytes));
+        self.bodies.tell(&taken);
     }
 }
 

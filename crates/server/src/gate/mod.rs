@@ -294,18 +294,16 @@ async fn admit(
             return Err(error);
         }
     };
-    let mut room = serving.large_bodies.room(authentic.principal.token.id);
-    let body = collect(body, announced, &mut room, at_most).await?;
-    let _ = crate::context::current().room.set(room);
+    let context = crate::context::current();
+    let room = serving.large_bodies.room(authentic.principal.token.id);
+    let (body, room) = collect(body, announced, room, at_most).await?;
+    let _ = context.room.set(room);
     let uri = parts
         .extensions
         .get::<OriginalUri>()
         .map_or(&parts.uri, |original| &original.0);
     // From here on it is work; a stranger, or one who sends slowly, has taken no place.
-    let _ = crate::context::current()
-        .place
-        .set(serving.network.take_place()?);
-    let context = crate::context::current();
+    let _ = context.place.set(serving.network.take_place()?);
     // Whoever has the token itself has proved it; a hash proves nothing without an HMAC.
     if authentic.presented == Presented::Token {
         let _ = context.asking.set((&authentic).into());
@@ -327,13 +325,13 @@ async fn authenticate(network: &Network, parts: &Parts) -> Result<Authentic, Api
     Ok(network.authenticate(bearer, from).await?)
 }
 
-/// The whole body, if there is room for it.
+/// The whole body, if there is room for it, with the room it takes.
 async fn collect(
     mut body: Limited<axum::body::Body>,
     announced: Option<usize>,
-    room: &mut Room,
+    mut room: Room,
     at_most: usize,
-) -> Result<Bytes, ApiError> {
+) -> Result<(Bytes, Room), ApiError> {
     let mut collected = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| broken(&*error, at_most))?;
@@ -344,6 +342,7 @@ async fn collect(
         if length > BODY_MAX {
             let length = announced.unwrap_or(0).max(length);
             if let Err(busy) = room.grow_to(length) {
+                drop((collected, room));
                 discard(body, at_most).await?;
                 return Err(busy.into());
             }
@@ -351,7 +350,7 @@ async fn collect(
         }
         collected.extend_from_slice(&data);
     }
-    Ok(collected.freeze())
+    Ok((collected.freeze(), room))
 }
 
 async fn discard(mut body: Limited<axum::body::Body>, at_most: usize) -> Result<(), ApiError> {

@@ -55,7 +55,8 @@ impl Metrics {
     /// The figures of `network` and of requests for the operations that `document` describes.
     pub(crate) fn new(
         network: &Network,
-        (rate_limits, large_bodies): (&RateLimits, &LargeBodies),
+        rate_limits: &RateLimits,
+        large_bodies: &LargeBodies,
         request_log: &request_log::Metrics,
         document: &OpenApi,
     ) -> Metrics {

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    fixture::{CLIENT, Options, PARTNER, World, hear, on_each_database, request},
+    fixture::{CLIENT, Heard, Options, PARTNER, World, hear, on_each_database, request},
     movements::{Kind, appears, delay, eventually, idle, prepare, send, status, stocked, text},
 };
 
@@ -32,7 +32,7 @@ fn all_places(world: &World) -> Option<Vec<network::Place>> {
         .collect()
 }
 
-async fn balances(world: &World) -> crate::fixture::Heard {
+async fn balances(world: &World) -> Heard {
     let path = format!("/api/network/v1/enterprises/{CLIENT}/clients/balances");
     hear(
         world
@@ -115,7 +115,7 @@ fn large_body() -> String {
     format!("{{\"notes\":\"{}\"}}", "x".repeat(100_000))
 }
 
-async fn sends_large_body(world: &World, enterprise: &str, token: &str) -> crate::fixture::Heard {
+async fn sends_large_body(world: &World, enterprise: &str, token: &str) -> Heard {
     let path = format!("/api/network/v1/enterprises/{enterprise}/partners/settlements");
     let request = world.ask(Method::POST, &path).bearer_auth(token);
     hear(request.body(large_body())).await

@@ -225,22 +225,18 @@ impl<D: Driver> Writer<D> {
         }
         // Once somebody else has committed, nothing that is remembered counts.
         let is_stale = expected.is_some_and(|expected| expected != head);
-        let loaded = match is_stale {
-            false => match placed(known, first, rows) {
-                Ok(view) => self.load(view, keys).await,
-                Err(error) => Err(error),
-            },
-            true => {
-                remembered = View::default();
-                let keys = declared(batch, |waiter| waiter.keys());
-                self.load(View::default(), keys).await
-            }
+        let loaded = async {
+            let (view, keys) = match is_stale {
+                false => (placed(known, first, rows)?, keys),
+                true => {
+                    remembered = View::default();
+                    (View::default(), declared(batch, |waiter| waiter.keys()))
+                }
+            };
+            let view = self.load(view, keys).await?;
+            self.load_more(batch, view, &mut remembered).await
         };
-        let loaded = match loaded {
-            Ok(view) => self.load_more(batch, view, &mut remembered).await,
-            Err(error) => Err(error),
-        };
-        let mut view = match loaded {
+        let mut view = match loaded.await {
             Ok(view) => view,
             Err(error) => {
                 self.driver.rollback().await;

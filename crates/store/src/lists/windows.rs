@@ -27,10 +27,9 @@ impl Store {
                 WHERE b.owner_kind = 1 AND b.owner = p.go_account_id
                     AND b.entry > s.found_short_at)
             ORDER BY s.partner_id, s.id LIMIT $1";
-        let rows = self.reader().query(sql, vec![i64::from(at_most).into()]);
-        let rows = rows.await?.into_iter();
-        rows.map(|row| Ok(SettlementId(Columns::from(row).uuid()?)))
-            .collect()
+        let read = |row| Ok(SettlementId(Columns::from(row).uuid()?));
+        let params = vec![i64::from(at_most).into()];
+        self.reader().read(sql, params, read).await
     }
 
     /// All transfers of a settlement, in their order.
